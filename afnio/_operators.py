@@ -1,0 +1,147 @@
+"""The operators and string methods of a Variable, all recorded in the graph.
+
+They are a class of their own only to keep `afnio._variable` short. Each line says which
+operation of `afnio.autodiff` does the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from afnio._variable import Variable
+
+
+def autodiff() -> ModuleType:
+    """Return `afnio.autodiff`: the one import against the layers, and only here."""
+    from afnio import autodiff as package
+
+    return package
+
+
+class Operators:
+    """String methods work on text and on every text of a batch; None stays None."""
+
+    __slots__ = ()
+
+    def _text(self, name: str, *args: Any) -> Variable:
+        return cast("Variable", autodiff().text_ops.apply(name, self, *args))
+
+    def __add__(self, other: Variable | str | float) -> Variable:
+        return cast("Variable", autodiff().basic_ops.plus(self, other))
+
+    def __radd__(self, other: str | float) -> Variable:
+        return cast("Variable", autodiff().basic_ops.plus(other, self))
+
+    def __getitem__(self, index: int | slice) -> Variable:
+        """Return one sample of a batch, or a slice of a batch or of a text."""
+        return cast("Variable", autodiff().text_ops.get_item(self, index))
+
+    def __iter__(self) -> Iterator[Variable]:
+        return (self[index] for index in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(cast("Variable", self).data)
+
+    def __bool__(self) -> bool:
+        return True  # truth is identity, as for any object; len() asks for the size
+
+    def capitalize(self) -> Variable:
+        """Return the text with its first character in upper case, the rest lower."""
+        return self._text("capitalize")
+
+    def casefold(self) -> Variable:
+        """Return the text folded for comparison without case."""
+        return self._text("casefold")
+
+    def center(self, width: int, fillchar: str = " ") -> Variable:
+        """Return the text centred in ``width`` characters."""
+        return self._text("center", width, fillchar)
+
+    def expandtabs(self, tabsize: int = 8) -> Variable:
+        """Return the text with tabs replaced by spaces."""
+        return self._text("expandtabs", tabsize)
+
+    def ljust(self, width: int, fillchar: str = " ") -> Variable:
+        """Return the text filled up on the right to ``width`` characters."""
+        return self._text("ljust", width, fillchar)
+
+    def lower(self) -> Variable:
+        """Return the text in lower case."""
+        return self._text("lower")
+
+    def lstrip(self, chars: str | None = None) -> Variable:
+        """Return the text without leading white space, or ``chars``."""
+        return self._text("lstrip", chars)
+
+    def removeprefix(self, prefix: str) -> Variable:
+        """Return the text without ``prefix``, where it has it."""
+        return self._text("removeprefix", prefix)
+
+    def removesuffix(self, suffix: str) -> Variable:
+        """Return the text without ``suffix``, where it has it."""
+        return self._text("removesuffix", suffix)
+
+    def replace(self, old: str, new: str, count: int = -1) -> Variable:
+        """Return the text with ``old`` replaced by ``new``."""
+        return self._text("replace", old, new, count)
+
+    def rjust(self, width: int, fillchar: str = " ") -> Variable:
+        """Return the text filled up on the left to ``width`` characters."""
+        return self._text("rjust", width, fillchar)
+
+    def rstrip(self, chars: str | None = None) -> Variable:
+        """Return the text without trailing white space, or ``chars``."""
+        return self._text("rstrip", chars)
+
+    def strip(self, chars: str | None = None) -> Variable:
+        """Return the text without white space, or ``chars``, at both ends."""
+        return self._text("strip", chars)
+
+    def swapcase(self) -> Variable:
+        """Return the text with upper and lower case exchanged."""
+        return self._text("swapcase")
+
+    def title(self) -> Variable:
+        """Return the text with each word capitalized."""
+        return self._text("title")
+
+    def translate(self, table: dict[int, Any]) -> Variable:
+        """Return the text with characters mapped by ``table``."""
+        return self._text("translate", table)
+
+    def upper(self) -> Variable:
+        """Return the text in upper case."""
+        return self._text("upper")
+
+    def zfill(self, width: int) -> Variable:
+        """Return the text filled up with zeros on the left."""
+        return self._text("zfill", width)
+
+    def map(self, fn: Callable[[Any], Any], purpose: str = "") -> Variable:
+        """Return ``fn`` applied to every value; ``purpose`` tells critics what it does.
+
+        ``fn`` must be pure; it runs when the value is there.
+        """
+        return cast("Variable", autodiff().text_ops.map_values(self, fn, purpose))
+
+    def format(self, **values: Variable | str | float) -> Variable:
+        """Fill ``{name}`` placeholders; every other brace is text.
+
+        Unlike `str.format`, values are inserted once, as they are, and never scanned.
+
+        Raises:
+            TemplateError: A name occurs nowhere in the text.
+        """
+        return cast("Variable", autodiff().text_ops.format_template(self, values))
+
+    def join(self, parts: Iterable[Variable | str]) -> Variable:
+        """Return the parts joined, with this text between them."""
+        return cast("Variable", autodiff().text_ops.join(self, parts))
+
+    def split(self, sep: str | None = None, maxsplit: int = -1) -> tuple[Variable, ...]:
+        """Return the parts of the text; see `afnio.autodiff.basic_ops.Split`."""
+        split = autodiff().basic_ops.Split
+        return cast("tuple[Variable, ...]", split.apply(self, sep, maxsplit))

@@ -1,0 +1,1 @@
+"""How saved files are made: `afnio.serialization` is the public face."""

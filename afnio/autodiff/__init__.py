@@ -1,0 +1,49 @@
+"""Automatic differentiation of text: the graph, the engine, and the operations."""
+
+from afnio.autodiff import (
+    basic_ops,
+    credit,
+    decorators,
+    evaluator,
+    evidence,
+    function,
+    grad_mode,
+    graph,
+    judge,
+    lm_ops,
+    text_ops,
+)
+from afnio.autodiff._backward import abackward, agrad, backward, grad
+from afnio.autodiff.credit import credit_mode, get_credit_mode
+from afnio.autodiff.function import Function
+from afnio.autodiff.grad_mode import (
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+__all__ = [
+    "Function",
+    "abackward",
+    "agrad",
+    "backward",
+    "basic_ops",
+    "credit",
+    "credit_mode",
+    "decorators",
+    "enable_grad",
+    "evaluator",
+    "evidence",
+    "function",
+    "get_credit_mode",
+    "grad",
+    "grad_mode",
+    "graph",
+    "is_grad_enabled",
+    "judge",
+    "lm_ops",
+    "no_grad",
+    "set_grad_enabled",
+    "text_ops",
+]

@@ -1,0 +1,188 @@
+"""The critic: what in the inputs of a model call led to the feedback on its reply.
+
+One call per failing sample returns the feedback on every tracked input of that call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from afnio._text import cut_middle, fence, fill, shorten
+from afnio.autodiff._prompts import (
+    CRITIC_REPAIR,
+    CRITIC_SYSTEM,
+    CRITIC_TARGET,
+    CRITIC_USER,
+)
+from afnio.errors import GradientCountError, ReplyError
+from afnio.models._roles import get_backward_model_client
+
+MAX_TRIES: Final = 3
+"""How often the critic is asked before its reply counts as unusable."""
+
+TEXT_LIMIT: Final = 12_000
+"""Characters of one text shown to the critic; the middle of longer ones is cut."""
+
+Messages = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One input of the call on which feedback is wanted."""
+
+    name: str
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One sample's call, and what was said about its reply."""
+
+    messages: Sequence[Mapping[str, Any]]
+    reply: str
+    feedback: str
+    reply_role: str
+
+
+def render_critic(case: Case, targets: Sequence[Target]) -> Messages:
+    """Write the critic's messages; all text of the program is fenced."""
+    turns = "\n".join(
+        f"{turn['role']}:\n{_fenced(str(turn['content']), 'message')}"
+        for turn in case.messages
+    )
+    wanted = "\n".join(
+        fill(
+            CRITIC_TARGET,
+            {
+                "name": target.name,
+                "role": shorten(target.role or "an input of the call", 300),
+                "text": _fenced(target.text, "input"),
+            },
+        )
+        for target in targets
+    )
+    user = fill(
+        CRITIC_USER,
+        {
+            "conversation": turns,
+            "reply_role": shorten(case.reply_role, 300),
+            "reply": _fenced(case.reply, "reply"),
+            "feedback": _fenced(case.feedback, "feedback"),
+            "targets": wanted,
+            "names": ", ".join(f'"{target.name}"' for target in targets),
+        },
+    )
+    return [
+        {"role": "system", "content": CRITIC_SYSTEM},
+        {"role": "user", "content": user},
+    ]
+
+
+def _fenced(text: str, tag: str) -> str:
+    return fence(cut_middle(text, TEXT_LIMIT), tag)
+
+
+def critic_schema(targets: Sequence[Target]) -> dict[str, Any]:
+    """Return the response format: one text per target."""
+    names = [target.name for target in targets]
+    return {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "feedback",
+            "strict": True,
+            "schema": {
+                "type": "object",
+                "properties": {name: {"type": "string"} for name in names},
+                "required": names,
+                "additionalProperties": False,
+            },
+        },
+    }
+
+
+def parse_json_object(reply: str | None) -> dict[str, Any]:
+    """Return the one JSON object of a reply; a code fence around it is allowed.
+
+    Raises:
+        ReplyError: There is none, or something else besides it.
+    """
+    text = (reply or "").strip()
+    if text.startswith("```") and text.endswith("```") and "\n" in text:
+        text = text[text.index("\n") : -3].strip()
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ReplyError(
+            f"expected one JSON object, got: {shorten(reply) or 'nothing'} ({error}).",
+            reply=reply,
+        ) from error
+    if not isinstance(found, dict):
+        raise ReplyError(
+            f"expected one JSON object, got a {type(found).__name__}: "
+            f"{shorten(reply)}.",
+            reply=reply,
+        )
+    return found
+
+
+def parse_critic(reply: str | None, targets: Sequence[Target]) -> list[str]:
+    """Return the feedback on each target, in order.
+
+    Raises:
+        ReplyError: The reply is no JSON object of texts.
+        GradientCountError: A target is missing, or one is too many.
+    """
+    found = parse_json_object(reply)
+    names = [target.name for target in targets]
+    if set(found) != set(names):
+        raise GradientCountError(
+            f"the critic returned feedback on {sorted(found)}, expected {names}."
+        )
+    for name, text in found.items():
+        if not isinstance(text, str):
+            raise ReplyError(
+                f"the feedback on {name!r} must be text, got {shorten(text)}.",
+                reply=reply,
+            )
+    return [found[name].strip() for name in names]
+
+
+async def acriticize(case: Case, targets: Sequence[Target], index: int) -> list[str]:
+    """Ask the backward model for feedback on each target.
+
+    Model calls: 1, and up to 2 more while its reply is unusable.
+
+    Raises:
+        StateError: No backward model client is set.
+        ReplyError: Every reply was unusable; it carries the last one.
+        GradientCountError: The last reply had other keys than asked for.
+    """
+    client = get_backward_model_client()
+    messages = render_critic(case, targets)
+    schema = critic_schema(targets)
+    for attempt in range(1, MAX_TRIES + 1):
+        reply = await client.agenerate(
+            messages, role="critic", sample_index=index, response_format=schema
+        )
+        try:
+            return parse_critic(reply.text, targets)
+        except (ReplyError, GradientCountError) as error:
+            if attempt == MAX_TRIES:
+                error.add_note(
+                    f"The backward model replied unusably {MAX_TRIES} times; feedback "
+                    f"was wanted on: {', '.join(t.role or t.name for t in targets)}."
+                )
+                raise
+            messages = [*messages, *_repair(reply.text, error)]
+    raise AssertionError("unreachable")
+
+
+def _repair(reply: str | None, error: Exception) -> Messages:
+    return [
+        {"role": "assistant", "content": cut_middle(reply or "", TEXT_LIMIT)},
+        {"role": "user", "content": fill(CRITIC_REPAIR, {"reason": str(error)})},
+    ]

@@ -1,0 +1,164 @@
+"""Whether operations are recorded: `no_grad`, `enable_grad`, `set_grad_enabled`.
+
+Grad mode is a context variable, so threads and async tasks do not disturb each other;
+a new thread starts enabled.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_enabled: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "afnio_grad_enabled", default=True
+)
+
+is_grad_enabled = _enabled.get
+"""Whether operations are recorded now."""
+
+
+class _GradMode:
+    """A mode that is a context manager and a decorator."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+        self._tokens: list[contextvars.Token[bool]] = []
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_enabled.set(self.mode))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _enabled.reset(self._tokens.pop())
+
+    def __call__(self, fn: F) -> F:
+        """Decorate a function, generator, or async function or generator."""
+        mode = self.mode
+        if inspect.isgeneratorfunction(fn):
+            wrapper = _wrap_generator(fn, mode)
+        elif inspect.isasyncgenfunction(fn):
+            wrapper = _wrap_async_generator(fn, mode)
+        elif inspect.iscoroutinefunction(fn):
+
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with _GradMode(mode):
+                    return await fn(*args, **kwargs)
+        else:
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with _GradMode(mode):
+                    return fn(*args, **kwargs)
+
+        return functools.wraps(fn)(wrapper)  # type: ignore[return-value]
+
+
+def _wrap_generator(fn: Callable[..., Any], mode: bool) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        generator = fn(*args, **kwargs)
+        step, value = generator.send, None
+        while True:
+            try:
+                with _GradMode(mode):
+                    item = step(value)
+            except StopIteration as stop:
+                return stop.value
+            try:
+                value, step = (yield item), generator.send
+            except GeneratorExit:
+                generator.close()
+                raise
+            except BaseException as error:  # noqa: BLE001 - thrown into the generator
+                value, step = error, generator.throw
+
+    return wrapper
+
+
+def _wrap_async_generator(fn: Callable[..., Any], mode: bool) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        generator = fn(*args, **kwargs)
+        step, value = generator.asend, None
+        while True:
+            try:
+                with _GradMode(mode):
+                    item = await step(value)
+            except StopAsyncIteration:
+                return
+            try:
+                value, step = (yield item), generator.asend
+            except GeneratorExit:
+                await generator.aclose()
+                raise
+            except BaseException as error:  # noqa: BLE001 - thrown into the generator
+                value, step = error, generator.athrow
+
+    return wrapper
+
+
+class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
+    """Record no operations inside; a context manager and a decorator.
+
+    Works as ``with no_grad():``, ``@no_grad()`` and ``@no_grad``.
+    """
+
+    _mode = False
+
+    @overload
+    def __new__(cls, fn: F) -> F: ...
+    @overload
+    def __new__(cls, fn: None = None) -> Self: ...
+    def __new__(cls, fn: Any = None) -> Any:
+        mode = super().__new__(cls)
+        if fn is None:
+            return mode
+        _GradMode.__init__(mode, cls._mode)
+        return mode(fn)
+
+    def __init__(self, fn: None = None) -> None:
+        super().__init__(self._mode)
+
+
+class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
+    """Record operations inside, also within `no_grad`."""
+
+    _mode = True
+
+
+class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
+    """Turn recording on or off, at once; as a context manager, until its end.
+
+    Args:
+        mode: Whether operations are recorded.
+    """
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(mode)
+        self._previous = _enabled.get()
+        _enabled.set(mode)
+
+    def __enter__(self) -> Self:
+        _enabled.set(self.mode)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _enabled.set(self._previous)
+
+    def __call__(self, fn: F) -> F:
+        """Decorate a function; the mode outside of it stays what it was."""
+        _enabled.set(self._previous)
+        return super().__call__(fn)

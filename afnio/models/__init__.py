@@ -1,0 +1,40 @@
+"""Language models: clients, the one call path, and what it costs.
+
+Clients of providers are in `afnio.models.openai`, `afnio.models.anthropic` and
+`afnio.models.local`; test doubles in `afnio.models.testing`.
+"""
+
+from afnio.models._budget import Budget, set_budget
+from afnio.models._cache import ReplyCache, use_cache
+from afnio.models._call import deadline
+from afnio.models._limits import Limits
+from afnio.models._messages import Reply, Request, ToolCall
+from afnio.models._prices import Price, UnknownPriceWarning
+from afnio.models._retry import RetryPolicy
+from afnio.models._usage import Usage
+from afnio.models.model import (
+    BaseModel,
+    ChatCompletionModel,
+    EmbeddingModel,
+    TextCompletionModel,
+)
+
+__all__ = [
+    "BaseModel",
+    "Budget",
+    "ChatCompletionModel",
+    "EmbeddingModel",
+    "Limits",
+    "Price",
+    "Reply",
+    "ReplyCache",
+    "Request",
+    "RetryPolicy",
+    "TextCompletionModel",
+    "ToolCall",
+    "UnknownPriceWarning",
+    "Usage",
+    "deadline",
+    "set_budget",
+    "use_cache",
+]

@@ -1,0 +1,323 @@
+"""Replies that were paid for once: a SQLite file of JSON values.
+
+Reads run on the event loop: they come from memory or from one indexed row, and in WAL
+mode no writer can block them. Writes go to a thread that commits whatever has queued up
+in one transaction; a reply is handed out only after it is on record, so a run killed at
+any instant does not pay twice for what it has seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from afnio._dispatch import Deferred
+from afnio.errors import FileFormatError, InputValueError, ReplayMissError
+from afnio.models._codec import decode_reply, encode_reply
+from afnio.models._keys import Key, differences, nearest
+from afnio.models._messages import Reply
+from afnio.models._settings import Applied, Setting
+
+CacheMode = Literal["off", "read-write", "record", "replay"]
+
+_APPLICATION_ID: Final = 0x41464E43  # "AFNC"
+_VERSION: Final = 1
+_BUSY_S: Final = 30.0
+_IDLE_S: Final = 5.0
+_SEARCHED: Final = 2000
+"""Newest entries searched for the nearest one when a replay misses."""
+
+_SHOWN: Final = 6
+"""Differences listed when a replay misses."""
+
+_SCHEMA: Final = f"""
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, request TEXT NOT NULL, reply TEXT NOT NULL
+) WITHOUT ROWID;
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_VERSION};
+"""
+
+
+class ReplyCache:
+    """Replies kept in a file, keyed by everything that can change the answer.
+
+    Several threads and processes may use one file at a time.
+
+    Args:
+        path: The file; made, with its directory, on first use.
+        mode: ``"read-write"`` answers from the file and adds to it; ``"record"`` asks
+            the model always and writes; ``"replay"`` never asks the model: a call that
+            is not on file raises `ReplayMissError`; ``"off"`` does nothing.
+        memory: Replies also kept in memory, the most recent ones.
+
+    Raises:
+        InputValueError: There is no such mode.
+        FileFormatError: The file is not a reply cache, or is damaged (on first use).
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        mode: CacheMode = "read-write",
+        *,
+        memory: int = 4096,
+    ) -> None:
+        if mode not in get_args(CacheMode):
+            known = ", ".join(map(repr, get_args(CacheMode)))
+            raise InputValueError(f"no cache mode {mode!r}; expected one of {known}.")
+        self.path = Path(path)
+        self.mode: CacheMode = mode
+        self.hits = 0
+        self.misses = 0
+        self._recent: OrderedDict[str, Reply] = OrderedDict()
+        self._memory = memory
+        self._lock = threading.Lock()
+        self._reader: tuple[int, sqlite3.Connection] | None = None
+        self._writer: _Writer | None = None
+
+    def __repr__(self) -> str:
+        return f"ReplyCache({str(self.path)!r}, mode={self.mode!r})"
+
+    def __len__(self) -> int:
+        with self._lock:
+            row = self._connection().execute("SELECT count(*) FROM replies").fetchone()
+        return int(row[0])
+
+    def lookup(self, key: Key) -> Reply | None:
+        """Return the reply on record, if this mode reads and there is one.
+
+        Raises:
+            ReplayMissError: Replay is on and there is none.
+        """
+        if self.mode not in ("read-write", "replay"):
+            return None
+        with self._lock:
+            reply = self._recent.get(key.digest) or self._read(key)
+            if reply is not None:
+                self._remember(key, reply)
+                self.hits += 1
+                return reply
+            self.misses += 1
+        if self.mode == "replay":
+            raise self._miss(key)
+        return None
+
+    async def store(self, key: Key, reply: Reply) -> None:
+        """Put ``reply`` on record, if this mode writes; return when it is."""
+        if self.mode not in ("read-write", "record"):
+            return
+        data = encode_reply(reply, keep_parsed=reply.text is None)
+        text = json.dumps(data, ensure_ascii=False)
+        await self._queue().put((key.digest, key.document, text))
+        with self._lock:
+            self._remember(key, decode_reply(data, cached=True))
+
+    def close(self) -> None:
+        """Close the file; it is opened again if it is used again."""
+        with self._lock:
+            if self._reader is not None and self._reader[0] == os.getpid():
+                self._reader[1].close()
+            self._reader = None
+            writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _remember(self, key: Key, reply: Reply) -> None:
+        self._recent[key.digest] = reply
+        self._recent.move_to_end(key.digest)
+        while len(self._recent) > self._memory:
+            self._recent.popitem(last=False)
+
+    def _read(self, key: Key) -> Reply | None:
+        try:
+            row = (
+                self._connection()
+                .execute("SELECT reply FROM replies WHERE key = ?", (key.digest,))
+                .fetchone()
+            )
+            return (
+                None if row is None else decode_reply(json.loads(row[0]), cached=True)
+            )
+        except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
+            raise _damaged(self.path) from error
+
+    def _miss(self, key: Key) -> ReplayMissError:
+        closest = nearest(key.document, self._documents())
+        if closest is None:
+            return ReplayMissError(
+                f"{self.path} holds no recording at all; record one with mode='record'."
+            )
+        found = differences(key.document, closest)
+        more = f"\n    … and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        return ReplayMissError(
+            f"{self.path} has no recording of this call. The nearest one differs in:\n"
+            + "\n".join(f"    {line}" for line in found[:_SHOWN])
+            + f"{more}\n  fix: record again with mode='record', or undo the change."
+        )
+
+    def _documents(self) -> Iterator[str]:
+        with self._lock:
+            rows = self._connection().execute(
+                "SELECT request FROM replies LIMIT ?", (_SEARCHED,)
+            )
+            return iter([row[0] for row in rows])
+
+    def _connection(self) -> sqlite3.Connection:
+        """Return this process's reading connection; never one made before a fork."""
+        if self._reader is None or self._reader[0] != os.getpid():
+            self._reader = (os.getpid(), _connect(self.path, self.mode))
+        return self._reader[1]
+
+    def _queue(self) -> _Writer:
+        with self._lock:
+            if self._writer is None or self._writer.pid != os.getpid():
+                self._connection()  # makes the file, or refuses a foreign one
+                self._writer = _Writer(self.path)
+            return self._writer
+
+
+class _Writer:
+    """A thread that commits queued rows, all that are there in one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self.pid = os.getpid()
+        self._path = path
+        self._rows: queue.SimpleQueue[
+            tuple[tuple[str, str, str], Deferred[None]] | None
+        ] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    async def put(self, row: tuple[str, str, str]) -> None:
+        """Queue a row and wait until it is committed."""
+        done: Deferred[None] = Deferred("a cache write")
+        with self._lock:
+            self._rows.put((row, done))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="afnio-cache", daemon=True
+                )
+                self._thread.start()
+        await done
+
+    def close(self) -> None:
+        """Commit what is queued and end the thread."""
+        with self._lock:
+            thread = self._thread
+            self._rows.put(None)
+        if thread is not None:
+            thread.join()
+
+    def _work(self) -> None:
+        connection = _connect(self._path, "read-write")
+        try:
+            while (batch := self._batch()) is not None:
+                self._commit(connection, batch)
+        finally:
+            connection.close()
+
+    def _batch(self) -> list[tuple[tuple[str, str, str], Deferred[None]]] | None:
+        """Wait for a row, then take all there are; None ends the thread."""
+        try:
+            batch = [self._rows.get(timeout=_IDLE_S)]
+        except queue.Empty:
+            with self._lock:
+                if not self._rows.empty():
+                    return []
+                self._thread = None
+                return None
+        with suppress(queue.Empty):
+            while batch[-1] is not None:
+                batch.append(self._rows.get_nowait())
+        if batch[-1] is None and len(batch) > 1:
+            self._rows.put(None)  # end after this batch
+        rows = [item for item in batch if item is not None]
+        return rows or None
+
+    @staticmethod
+    def _commit(
+        connection: sqlite3.Connection,
+        batch: list[tuple[tuple[str, str, str], Deferred[None]]],
+    ) -> None:
+        try:
+            with connection:
+                connection.executemany(
+                    "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)",
+                    [row for row, _ in batch],
+                )
+        except sqlite3.Error as error:
+            for _, done in batch:
+                done.fail(error)
+        else:
+            for _, done in batch:
+                done.resolve(None)
+
+
+def _connect(path: Path, mode: CacheMode) -> sqlite3.Connection:
+    """Open ``path``, making it unless it is only to be replayed."""
+    if mode == "replay" and not path.exists():
+        raise ReplayMissError(
+            f"there is no recording at {path}; record one with mode='record'."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
+    try:
+        _prepare(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _damaged(path) from error
+    except FileFormatError:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    ours = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if ours != _APPLICATION_ID and (ours or tables):
+        raise FileFormatError(
+            f"{path} is a SQLite file, but not a reply cache; choose another path."
+        )
+    if version > _VERSION:
+        raise FileFormatError(
+            f"{path} was written by a newer afnio (format {version}, this one reads "
+            f"{_VERSION}); update afnio or choose another path."
+        )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if ours != _APPLICATION_ID:
+        connection.executescript(_SCHEMA)
+
+
+def _damaged(path: Path) -> FileFormatError:
+    return FileFormatError(
+        f"{path} is not a reply cache, or is damaged; move it away and record again."
+    )
+
+
+_cache: Final[Setting[ReplyCache | None]] = Setting("cache", None)
+
+
+def use_cache(cache: ReplyCache | None) -> Applied[ReplyCache | None]:
+    """Answer calls from ``cache``: everywhere, or inside a ``with`` block only.
+
+    Called on its own, it sets the process-wide default; ``None`` lifts it.
+    """
+    return _cache.apply(cache)
+
+
+def active_cache() -> ReplyCache | None:
+    """Return the cache in force here, unless it is off."""
+    cache = _cache.get()
+    return None if cache is None or cache.mode == "off" else cache

@@ -1,0 +1,236 @@
+"""The one call path: what happens between asking a client and getting a reply.
+
+``dedupe in flight → cache / replay → budget reservation → rate limiter → retry →
+provider → usage & cost → settle → log``, each stage in a file of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from afnio.errors import InputValueError, ModelError, ModelTimeoutError, ReplayMissError
+from afnio.models._amounts import Amount, input_tokens, output_tokens, worst_case
+from afnio.models._budget import Reservation, active_budgets
+from afnio.models._cache import ReplyCache, active_cache
+from afnio.models._keys import Key, request_key
+from afnio.models._limits import Limiter
+from afnio.models._messages import Reply, Request
+from afnio.models._retry import with_retries
+from afnio.models._structured import with_parsed
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from afnio.models.model import BaseModel
+
+Send = Callable[[Request], Awaitable[Reply]]
+Flights = dict[Any, asyncio.Future[Reply | None]]
+
+_log: Final = logging.getLogger("afnio.models")
+_BYTES_PER_TOKEN: Final = 4
+_deadline: Final[ContextVar[float | None]] = ContextVar("afnio_deadline", default=None)
+
+
+class deadline:  # noqa: N801 - reads as a statement, like no_grad
+    """Let every call made inside the block end ``seconds`` after it began.
+
+    A call that is not done by then, waiting included, raises `ModelTimeoutError`.
+    Blocks nest; the earliest end holds.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        if seconds <= 0:
+            raise InputValueError(f"the deadline is {seconds} s; expected more than 0.")
+        self._seconds = seconds
+        self._before: list[float | None] = []
+
+    def __enter__(self) -> None:
+        before = _deadline.get()
+        self._before.append(before)
+        ends = time.monotonic() + self._seconds
+        _deadline.set(ends if before is None else min(before, ends))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _deadline.set(self._before.pop())
+
+
+async def call(
+    client: BaseModel, request: Request, send: Send, *, use_cache: bool = True
+) -> Reply:
+    """Answer ``request``, at most once for all who ask the same at the same time.
+
+    Args:
+        client: Whose limits, prices and usage apply.
+        request: The question.
+        send: Makes one attempt.
+        use_cache: Whether a cache in force may be read and written.
+    """
+    cache = active_cache() if use_cache else None
+    key = request_key(client.identity, request)
+    work = partial(_answer, client, request, send, cache, key)
+    if key is None:
+        reply = await work()
+    else:
+        flight = (key.digest, id(cache), active_budgets())
+        reply = await _shared(client._flights.get(), flight, work)  # noqa: SLF001
+    return with_parsed(reply, request)
+
+
+async def _shared(
+    flights: Flights, key: Any, work: Callable[[], Awaitable[Reply]]
+) -> Reply:
+    """Await ``work()``, or the outcome of the same work in flight.
+
+    If whoever does the work is cancelled, one of those who wait for it takes over.
+    """
+    while (flight := flights.get(key)) is not None:
+        if (reply := await asyncio.shield(flight)) is not None:
+            return reply
+    flight = flights[key] = asyncio.get_running_loop().create_future()
+    try:
+        reply = await work()
+    except asyncio.CancelledError:
+        flight.set_result(None)
+        raise
+    except BaseException as error:
+        flight.set_exception(error)
+        flight.exception()  # mark as seen: often nobody else waits
+        raise
+    else:
+        flight.set_result(reply)
+        return reply
+    finally:
+        del flights[key]
+
+
+async def _answer(
+    client: BaseModel,
+    request: Request,
+    send: Send,
+    cache: ReplyCache | None,
+    key: Key | None,
+) -> Reply:
+    """Answer from the cache, or pay and remember."""
+    if cache is None:
+        return await _paid(client, request, send)
+    if key is None:
+        if cache.mode == "replay":
+            raise ReplayMissError(
+                f"a {request.role} call of {request.model!r} has an argument without a "
+                "JSON form, so it was never recorded; pass plain data."
+            )
+        return await _paid(client, request, send)
+    if (hit := cache.lookup(key)) is not None:
+        client._meter.add_cached(role=request.role, model=request.model)  # noqa: SLF001
+        _log.debug("%s %s: from cache", request.role, request.model)
+        return hit
+    reply = await _paid(client, request, send)
+    await cache.store(key, reply)
+    return reply
+
+
+async def _paid(client: BaseModel, request: Request, send: Send) -> Reply:
+    """Charge every enclosing budget for the call."""
+    prices = client._prices  # noqa: SLF001
+    budgets = active_budgets()
+    if not budgets:
+        prices.warn_if_unknown(request.model)
+        return await _metered(client, request, send)
+    worst = worst_case(request, prices=prices, default_output=client.default_max_tokens)
+    if all(budget.usd is None for budget in budgets):
+        prices.warn_if_unknown(request.model)
+    async with Reservation(budgets, worst) as reservation:
+        reservation.actual = Amount(calls=1)
+        reply = await _metered(client, request, send)
+        reservation.actual = Amount(
+            usd=reply.usage.cost_usd, tokens=reply.usage.total_tokens, calls=1
+        )
+        return reply
+
+
+async def _metered(client: BaseModel, request: Request, send: Send) -> Reply:
+    """Count what the call cost, or that it failed."""
+    meter, started = client._meter, time.monotonic()  # noqa: SLF001
+    try:
+        reply = await _timely(client, request, send)
+    except ModelError as error:
+        meter.add_failed(role=request.role, model=request.model)
+        error.model = error.model or request.model
+        _log.debug("%s %s: %s", request.role, request.model, type(error).__name__)
+        raise
+    name = request.model or reply.model
+    cost = client._prices.cost(reply.usage, name) or Decimal(0)  # noqa: SLF001
+    if cost != reply.usage.cost_usd:
+        reply = replace(reply, usage=reply.usage.priced(cost))
+    meter.add(reply.usage, role=request.role, model=name)
+    _log.debug(
+        "%s %s: %d + %d tokens, $%.6f, %.3f s",
+        request.role,
+        name,
+        reply.usage.input_tokens,
+        reply.usage.output_tokens,
+        cost,
+        time.monotonic() - started,
+    )
+    return reply
+
+
+async def _timely(client: BaseModel, request: Request, send: Send) -> Reply:
+    """Hold the deadlines of the block and of the client."""
+    policy, ends = client._retry, _deadline.get()  # noqa: SLF001
+    if policy.deadline_s is not None:
+        own = time.monotonic() + policy.deadline_s
+        ends = own if ends is None else min(ends, own)
+    if ends is None:
+        return await _limited(client, request, send)
+    left = ends - time.monotonic()
+    try:
+        async with asyncio.timeout(left):
+            return await _limited(client, request, send)
+    except TimeoutError as error:
+        late = ModelTimeoutError(
+            f"a {request.role} call of {request.model!r} was not answered before its "
+            "deadline, retries and waiting included.",
+            model=request.model,
+        )
+        late.retryable = False
+        raise late from error
+
+
+async def _limited(client: BaseModel, request: Request, send: Send) -> Reply:
+    """Try, and try again, each attempt in a slot of the endpoint's limiter."""
+    limiter = client._limiter()  # noqa: SLF001
+    if limiter is None:
+        attempt = partial(send, request)
+    else:
+        tokens = _expected_tokens(client, request)
+        attempt = partial(_in_slot, limiter, tokens, request, send)
+    return await with_retries(attempt, client._retry, label=request.role)  # noqa: SLF001
+
+
+def _expected_tokens(client: BaseModel, request: Request) -> int:
+    """Return what a provider is likely to count against tokens per minute."""
+    limits = client._limits  # noqa: SLF001
+    if limits is None or limits.tokens_per_minute is None:
+        return 0
+    return input_tokens(request) // _BYTES_PER_TOKEN + output_tokens(request.args, 0)
+
+
+async def _in_slot(
+    limiter: Limiter, tokens: int, request: Request, send: Send
+) -> Reply:
+    async with limiter.slot(tokens):
+        return await send(request)

@@ -1,0 +1,146 @@
+"""What tokens cost: ``genai-prices`` for known models, overrides by the user."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from afnio.errors import InputValueError
+from afnio.models._usage import Usage
+
+_MILLION: Final = Decimal(1_000_000)
+
+
+class UnknownPriceWarning(UserWarning):
+    """A model has no known price, so its calls count as costing nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """US dollars per million tokens."""
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
+    """Cached prompt tokens; the input price where None."""
+
+    def cost(self, usage: Usage) -> Decimal:
+        """Return what ``usage`` costs, in US dollars."""
+        cached = min(usage.cached_tokens, usage.input_tokens)
+        cached_price = self.input if self.cached is None else self.cached
+        return (
+            (usage.input_tokens - cached) * self.input
+            + cached * cached_price
+            + usage.output_tokens * self.output
+        ) / _MILLION
+
+
+FREE: Final = Price(input=Decimal(0), output=Decimal(0))
+
+
+class PriceBook:
+    """Prices of one client's models.
+
+    Args:
+        provider: Whose price list, as ``genai-prices`` names it; None knows no prices.
+        api_url: The endpoint, where it is not the provider's own; its price list comes
+            first.
+        default: The price of every model without an override; skips the price list.
+    """
+
+    def __init__(
+        self,
+        provider: str | None = None,
+        *,
+        api_url: str | None = None,
+        default: Price | None = None,
+    ) -> None:
+        self._provider = provider
+        self._api_url = api_url
+        self._default = default
+        self._overrides: dict[str, Price] = {}
+        self._known: dict[str, bool] = {}
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing costs anything."""
+        return self._default is FREE and not self._overrides
+
+    def set(self, model: str, price: Price) -> None:
+        """Override the price of ``model``.
+
+        Raises:
+            InputValueError: A price is negative.
+        """
+        for name in ("input", "cached", "output"):
+            if (getattr(price, name) or 0) < 0:
+                raise InputValueError(
+                    f"the {name} price of {model!r} is negative; expected US dollars "
+                    "per million tokens, 0 or more."
+                )
+        self._overrides[model] = price
+
+    def cost(self, usage: Usage, model: str | None) -> Decimal | None:
+        """Return what ``usage`` of ``model`` costs in US dollars; None if unknown."""
+        price = self._overrides.get(model or "", self._default)
+        if price is not None:
+            return price.cost(usage)
+        if model is None or self._provider is None:
+            return None
+        return self._listed(usage, model)
+
+    def knows(self, model: str | None) -> bool:
+        """Whether ``model`` has a price."""
+        name = model or ""
+        if self._default is not None or name in self._overrides:
+            return True
+        if name not in self._known:
+            self._known[name] = self.cost(Usage(input_tokens=1), model) is not None
+        return self._known[name]
+
+    def warn_if_unknown(self, model: str | None) -> None:
+        """Warn, once per model, that its calls will count as costing nothing."""
+        if self.knows(model):
+            return
+        name = model or ""
+        with self._lock:
+            if name in self._warned:
+                return
+            self._warned.add(name)
+        warnings.warn(
+            f"no price is known for model {name!r}: its calls count as $0. "
+            f"Set one with client.set_price({name!r}, input=…, output=…), in US "
+            "dollars per million tokens.",
+            UnknownPriceWarning,
+            stacklevel=3,
+        )
+
+    def _listed(self, usage: Usage, model: str) -> Decimal | None:
+        from genai_prices import Usage as ListUsage
+        from genai_prices import calc_price
+
+        tokens = ListUsage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
+            cache_write_tokens=min(
+                usage.cache_write_tokens,
+                max(usage.input_tokens - usage.cached_tokens, 0),
+            ),
+        )
+        if self._api_url is not None:
+            try:
+                found = calc_price(tokens, model, provider_api_url=self._api_url)
+            except LookupError:
+                pass
+            else:
+                return found.total_price
+        try:
+            return calc_price(tokens, model, provider_id=self._provider).total_price
+        except LookupError:
+            return None

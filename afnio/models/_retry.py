@@ -1,0 +1,171 @@
+"""What to try again and for how long; the loop that obeys is tenacity's.
+
+What is retryable is data: each error carries ``retryable`` (`afnio.errors`), and
+`error_for_status` maps HTTP statuses to errors. The SDKs' own retries are off, so
+nothing multiplies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from afnio.errors import (
+    AuthError,
+    BadRequestError,
+    InputValueError,
+    ModelError,
+    ModelTimeoutError,
+    RateLimitError,
+    ServerError,
+)
+
+if TYPE_CHECKING:
+    from tenacity import AsyncRetrying, RetryCallState
+
+T = TypeVar("T")
+_log = logging.getLogger("afnio.models")
+
+STATUS_ERRORS: Final[dict[int, type[ModelError]]] = {
+    401: AuthError,
+    403: AuthError,
+    408: ModelTimeoutError,
+    409: ServerError,  # a lock conflict inside the provider
+    425: ServerError,
+    429: RateLimitError,
+}
+"""Statuses with a class of their own; other 4xx are the caller's fault, 5xx theirs."""
+
+LASTING_STATUSES: Final = frozenset({501, 505})
+"""Server errors that asking again does not cure."""
+
+THROTTLED_STATUSES: Final = frozenset({429, 503, 529})
+"""The provider is overloaded or asks to slow down."""
+
+_SERVER_ERROR: Final = 500
+
+
+def error_for_status(status: int) -> type[ModelError]:
+    """Return the class of error that an HTTP status stands for."""
+    fallback = ServerError if status >= _SERVER_ERROR else BadRequestError
+    return STATUS_ERRORS.get(status, fallback)
+
+
+def is_throttled(error: BaseException) -> bool:
+    """Whether ``error`` says that the endpoint gets too much."""
+    if isinstance(error, RateLimitError):
+        return error.retryable
+    return isinstance(error, ModelError) and error.status in THROTTLED_STATUSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How one client tries again.
+
+    Attributes:
+        max_retries: Further attempts after the first; 0 turns retrying off.
+        throttle_retries: Attempts beyond those, granted to a throttled call.
+        deadline_s: Seconds for one call, all attempts and waits included.
+        base_s: Longest first wait, in seconds; doubles with every attempt.
+        cap_s: Longest wait of our own choosing, in seconds.
+        max_retry_after_s: Longest Retry-After obeyed; past it the call fails at once.
+        sleep: Waits; injected by tests.
+        uniform: Draws from [0, 1); injected by tests.
+    """
+
+    max_retries: int = 2
+    throttle_retries: int = 6
+    deadline_s: float | None = None
+    base_s: float = 0.5
+    cap_s: float = 30.0
+    max_retry_after_s: float = 120.0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    uniform: Callable[[], float] = random.random
+
+    def __post_init__(self) -> None:
+        if self.max_retries < 0:
+            raise InputValueError(
+                f"max_retries is {self.max_retries}; expected 0 or more."
+            )
+        if self.deadline_s is not None and self.deadline_s <= 0:
+            raise InputValueError(
+                f"the deadline is {self.deadline_s} s; expected more than 0."
+            )
+
+    def wait_s(self, attempt: int, error: BaseException | None) -> float:
+        """Return the seconds to wait after failed attempt number ``attempt`` (from 1).
+
+        Half to all of an exponential step, at random; never less than Retry-After.
+        """
+        exponent = min(attempt - 1, 32)
+        step: float = min(self.cap_s, self.base_s * 2.0**exponent)
+        backoff = step * (0.5 + 0.5 * self.uniform())
+        asked = getattr(error, "retry_after_s", None)
+        return backoff if asked is None else asked + backoff * 0.1
+
+    def gives_up(self, attempt: int, error: BaseException | None) -> bool:
+        """Whether failed attempt number ``attempt`` (from 1) was the last one."""
+        asked = getattr(error, "retry_after_s", None)
+        if asked is not None and asked > self.max_retry_after_s:
+            return True
+        extra = self.throttle_retries if error and is_throttled(error) else 0
+        return attempt > self.max_retries + (extra if self.max_retries else 0)
+
+
+async def with_retries(
+    attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, *, label: str = "call"
+) -> T:
+    """Await ``attempt()``, again after retryable errors, as ``policy`` says.
+
+    Raises:
+        ModelError: The last error, with a note on how often it was tried.
+    """
+    try:
+        return await attempt()
+    except ModelError as error:
+        if not error.retryable or not policy.max_retries:
+            raise
+        failed: list[ModelError] = [error]
+
+    async def next_attempt() -> T:
+        if failed:  # the first one, made above: most calls never need tenacity
+            raise failed.pop()
+        return await attempt()
+
+    return await _retrying(policy, label)(next_attempt)
+
+
+def _retrying(policy: RetryPolicy, label: str) -> AsyncRetrying:
+    from tenacity import AsyncRetrying, retry_if_exception
+
+    def error_of(state: RetryCallState) -> BaseException | None:
+        return state.outcome.exception() if state.outcome else None
+
+    def gives_up(state: RetryCallState) -> bool:
+        error, attempt = error_of(state), state.attempt_number
+        last = policy.gives_up(attempt, error)
+        if last and error is not None:
+            error.add_note(f"gave up after attempt {attempt}")
+        return last
+
+    def tell(state: RetryCallState) -> None:
+        _log.debug(
+            "%s: attempt %d failed with %s; next in %.1f s",
+            label,
+            state.attempt_number,
+            type(error_of(state)).__name__,
+            state.upcoming_sleep,
+        )
+
+    return AsyncRetrying(
+        sleep=policy.sleep,
+        stop=gives_up,
+        wait=lambda state: policy.wait_s(state.attempt_number, error_of(state)),
+        retry=retry_if_exception(lambda e: getattr(e, "retryable", False) is True),
+        before_sleep=tell,
+        reraise=True,
+    )

@@ -1,0 +1,298 @@
+"""What clients on the official SDKs share: keys, connections, and errors in our words.
+
+An SDK is imported when the first call is made, on a thread, with its own retries off.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, ClassVar, Final, TypedDict, Unpack, cast
+
+from afnio._dispatch import in_thread
+from afnio._text import shorten
+from afnio.errors import (
+    AuthError,
+    ConnectionFailedError,
+    ContextLengthError,
+    InputTypeError,
+    MissingExtraError,
+    ModelError,
+    ModelTimeoutError,
+    ServerError,
+)
+from afnio.models._keys import digest_values
+from afnio.models._limits import Limits
+from afnio.models._loop_local import LoopLocal
+from afnio.models._prices import PriceBook
+from afnio.models._retry import LASTING_STATUSES, RetryPolicy, error_for_status
+from afnio.models.model import ChatCompletionModel
+
+_DUMMY_KEY: Final = "none"
+"""Sent to servers of one's own, which ask for no key."""
+
+_SECRETS: Final = re.compile(r"(?:sk|pk|rk|key)-[\w*.-]{6,}|Bearer\s+\S+", re.IGNORECASE)
+_TOO_LONG: Final = re.compile(
+    r"context_length_exceeded|maximum context length|prompt is too long|"
+    r"exceeds? the available context size|context window",
+    re.IGNORECASE,
+)
+_SPENT: Final = re.compile(r"insufficient_quota|billing|credit balance", re.IGNORECASE)
+"""Words of 429s that no waiting cures."""
+
+
+class SdkOptions(TypedDict, total=False):
+    """Further settings of a client; what is not ours goes to the SDK as it is."""
+
+    organization: str | None
+    project: str | None
+    default_headers: Mapping[str, str] | None
+    default_query: Mapping[str, object] | None
+    http_client: Any
+    workload_identity: Any
+    webhook_secret: str | None
+    websocket_base_url: str | None
+    auth_token: str | None
+    limits: Limits | None
+    retry: RetryPolicy | None
+    usage: Mapping[str, Any] | None
+
+
+class _Secret:
+    """A key that shows itself to nobody who does not ask."""
+
+    __slots__ = ("reveal",)
+
+    def __init__(self, value: Any) -> None:
+        self.reveal: Callable[[], Any] = lambda: value
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+class SdkModel(ChatCompletionModel):
+    """A client that asks through an official SDK.
+
+    Args:
+        api_key: The key, or a function that returns it; wins over the environment.
+        base_url: Another endpoint. Servers of one's own need no key.
+        model: The model asked when a call names none.
+        timeout: Seconds for one attempt; the SDK's own default where None.
+        max_retries: Further attempts after retryable errors.
+        **options: See `SdkOptions`. ``retry`` replaces ``max_retries``; ``limits`` are
+            shared by all clients of one endpoint.
+
+    Raises:
+        AuthError: There is no key, neither given nor in the environment.
+    """
+
+    _package: ClassVar[str]
+    _sdk_class: ClassVar[str]
+    _key_variable: ClassVar[str]
+    _url_variable: ClassVar[str]
+    _default_url: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        api_key: str | Callable[[], Any] | None = None,
+        base_url: str | None = None,
+        model: str | None = None,
+        timeout: Any = None,  # noqa: ASYNC109 - the SDK's word
+        max_retries: int = 2,
+        **options: Unpack[SdkOptions],
+    ) -> None:
+        self.model = model
+        url = str(base_url or os.environ.get(self._url_variable) or self._default_url)
+        self._base_url = url.rstrip("/")
+        self._key = _Secret(self._find_key(api_key, options))
+        self._timeout = timeout
+        self._retry = options.pop("retry", None) or RetryPolicy(max_retries=max_retries)
+        self._limits = options.pop("limits", None) or Limits()
+        usage = options.pop("usage", None)
+        self._options = _Secret({k: v for k, v in options.items() if v is not None})
+        self._clients: LoopLocal[Any] = LoopLocal(self._connect)
+        super().__init__(self._package, self._describe(options), usage)
+        own = self._base_url == self._default_url
+        self._prices = PriceBook(
+            self._package, api_url=None if own else self._base_url
+        )
+        _refuse_sync(options.get("http_client"))
+
+    @property
+    def endpoint(self) -> str:
+        """The base URL."""
+        return self._base_url
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Provider, endpoint, organization, project, and digests of headers."""
+        return {"provider": self._provider, **(self._config or {})}
+
+    async def aclose(self) -> None:
+        """Close connections; the client opens new ones when asked again."""
+        if (client := self._clients.pop()) is not None:
+            await client.close()
+
+    def _find_key(self, given: Any, options: SdkOptions) -> Any:
+        if given is not None or options.get("workload_identity"):
+            return given
+        if options.get("auth_token"):
+            return None
+        if key := os.environ.get(self._key_variable):
+            return key
+        if self._base_url != self._default_url:
+            return _DUMMY_KEY
+        raise AuthError(
+            f"{type(self).__name__} has no API key: pass api_key=… or set "
+            f"{self._key_variable}. A server of your own (base_url=…) needs none."
+        )
+
+    def _describe(self, options: SdkOptions) -> dict[str, Any]:
+        """Return the settings as JSON data, with digests for what may be secret."""
+        return {
+            "base_url": self._base_url,
+            "default_headers": digest_values(options.get("default_headers")),
+            "default_query": digest_values(options.get("default_query")),
+            "organization": options.get("organization"),
+            "project": options.get("project"),
+        }
+
+    async def _sdk(self) -> Any:
+        """Return the SDK's client of this loop, importing the SDK off the loop."""
+        try:
+            await in_thread(import_module, self._package)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"{type(self).__name__} needs the {self._package} package: "
+                f"pip install {self._package}"
+            ) from error
+        return self._clients.get()
+
+    def _connect(self) -> Any:
+        make = getattr(import_module(self._package), self._sdk_class)
+        key = self._key.reveal()
+        options = dict(self._options.reveal())
+        if key is not None:
+            options["api_key"] = key
+        if self._timeout is not None:
+            options["timeout"] = self._timeout
+        return make(base_url=self._base_url, max_retries=0, **options)
+
+    @contextmanager
+    def _our_errors(self, model: str | None) -> Iterator[None]:
+        """Turn the SDK's errors into ours, without keys."""
+        sdk = import_module(self._package)
+        try:
+            yield
+        except (sdk.APIError, ValueError, import_module("httpx2").HTTPError) as error:
+            ours = _translated(sdk, error, self._endpoint_name(model))
+            key = self._key.reveal()
+            is_clean = _clean(str(error), key) == str(error)
+            ours.args = (_clean(str(ours), key),)
+            ours.model = model
+            raise ours from (error if is_clean else None)
+
+    def _endpoint_name(self, model: str | None) -> str:
+        return f"{model!r} at {self._base_url}"
+
+
+def _clean(text: str, key: Any) -> str:
+    """Remove what looks like a key, and the key."""
+    if isinstance(key, str) and key != _DUMMY_KEY:
+        text = text.replace(key, "***")
+    return _SECRETS.sub("***", text)
+
+
+def _translated(sdk: Any, error: Exception, who: str) -> ModelError:
+    if isinstance(error, sdk.APITimeoutError):
+        return ModelTimeoutError(
+            f"{who} did not answer in time; raise timeout=…, or try again later."
+        )
+    if isinstance(error, sdk.APIStatusError):
+        return _status_error(error, who)
+    if isinstance(error, (sdk.APIResponseValidationError, ValueError)):
+        return malformed(who, f"the body is not the JSON expected: {error}")
+    cause = error.__cause__ or error
+    return ConnectionFailedError(
+        f"{who} could not be reached: {type(cause).__name__}: {shorten(cause)}. Check "
+        "the address and the network."
+    )
+
+
+def malformed(who: str, what: str) -> ServerError:
+    """Return the error for a reply that cannot be read."""
+    return ServerError(f"{who} sent a malformed reply: {shorten(what, 160)}")
+
+
+def _status_error(error: Any, who: str) -> ModelError:
+    status, headers = int(error.status_code), error.response.headers
+    said = shorten(_message(error), 200)
+    kind = error_for_status(status)
+    if _TOO_LONG.search(f"{_message(error)} {getattr(error, 'code', '')}"):
+        kind = ContextLengthError
+    ours = kind(
+        f"{who} answered with HTTP {status}: {said}",
+        status=status,
+        retry_after_s=retry_after_s(headers),
+    )
+    verdict = headers.get("x-should-retry")
+    if verdict in ("true", "false"):
+        ours.retryable = verdict == "true"
+    if status in LASTING_STATUSES or _SPENT.search(f"{error.body}"):
+        ours.retryable = False
+    return ours
+
+
+def _message(error: Any) -> str:
+    """Find the provider's own words in an error body."""
+    body = error.body
+    if isinstance(body, Mapping):
+        inner = body.get("error", body)
+        if isinstance(inner, Mapping) and inner.get("message"):
+            return str(inner["message"])
+    return str(body or error.message)
+
+
+def retry_after_s(
+    headers: Mapping[str, str], now: Callable[[], float] = time.time
+) -> float | None:
+    """Read how long to wait, in seconds, from headers; None if they do not say."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            return max(0.0, float(value) * scale)
+        except ValueError:
+            date = email.utils.parsedate_tz(value)
+            if date is not None:
+                return max(0.0, email.utils.mktime_tz(date) - now())
+    return None
+
+
+def _refuse_sync(http_client: Any) -> None:
+    if http_client is not None and not hasattr(http_client, "aclose"):
+        raise InputTypeError(
+            f"http_client is {type(http_client).__name__}; expected an AsyncClient: "
+            "afnio's calls are asynchronous inside, also those of blocking methods."
+        )
+
+
+def read(value: Any, name: str, default: Any = None) -> Any:
+    """Read a field of an SDK object that may lack it, or be no such object."""
+    return getattr(value, name, default)
+
+
+def as_document(value: Any) -> dict[str, Any]:
+    """Return an SDK object as a dict; empty if there is none."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return dict(value)
+    return cast("dict[str, Any]", value.model_dump())

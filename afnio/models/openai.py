@@ -1,0 +1,198 @@
+"""OpenAI, and every server that speaks its language, on the official SDK."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from afnio._dispatch import call_user, on_loop
+from afnio._text import shorten
+from afnio.errors import InputTypeError, InputValueError, ReplyError
+from afnio.models._call import call
+from afnio.models._messages import Reply, Request, ToolCall
+from afnio.models._sdk import SdkModel, as_document, malformed, read
+from afnio.models._structured import wire_format
+from afnio.models._usage import Usage
+from afnio.models.model import EmbeddingModel, TextCompletionModel
+
+__all__ = ["AsyncOpenAI", "OpenAI"]
+
+_STOP_REASONS: Final = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "content_filter",
+}
+
+
+class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
+    """A client of OpenAI, or of any server with its API (``base_url=…``).
+
+    Every method works blocking and, with an ``a`` before its name, awaited. Arguments of
+    calls are the SDK's, passed on as they are; ``response_format`` may also be a pydantic
+    class, whose instance is then in ``Reply.parsed``.
+
+    Example:
+        >>> from afnio.models.openai import OpenAI
+        >>> client = OpenAI(api_key="sk-example", model="gpt-4o")
+        >>> client.get_provider()
+        'openai'
+    """
+
+    _package = "openai"
+    _sdk_class = "AsyncOpenAI"
+    _key_variable = "OPENAI_API_KEY"
+    _url_variable = "OPENAI_BASE_URL"
+    _default_url = "https://api.openai.com/v1"
+
+    async def acomplete(self, prompt: str, **args: Any) -> str:
+        """Return the continuation of ``prompt``, through the one call path."""
+        if not isinstance(prompt, str):
+            raise InputTypeError(f"prompt is {type(prompt).__name__}; expected str.")
+        reply = await self._through({"content": prompt}, "completion", args)
+        return reply.text or ""
+
+    async def aembed(self, input: Sequence[str], **args: Any) -> list[list[float]]:  # noqa: A002
+        """Return one vector per text, in order, through the one call path."""
+        if isinstance(input, str):
+            raise InputTypeError("input is a str; expected a list of texts.")
+        if not input:
+            return []
+        reply = await self._through({"content": list(input)}, "embedding", args)
+        return [list(vector) for vector in reply.parsed]
+
+    async def _through(self, message: Any, kind: Any, args: dict[str, Any]) -> Reply:
+        how = {
+            name: args.pop(name)
+            for name in ("role", "sample_index")
+            if name in args
+        }
+        use_cache = args.pop("cache", True)
+        request = Request(
+            messages=(message,), args=self._arguments(args), kind=kind, **how
+        )
+        send = self._complete if kind == "completion" else self._embed
+        return await on_loop(call(self, request, send, use_cache=use_cache))
+
+    async def _send(self, request: Request) -> Reply:
+        sdk = await self._sdk()
+        args = _wire(request.args)
+        with self._our_errors(request.model):
+            response = await sdk.chat.completions.create(
+                messages=list(request.messages), **args
+            )
+        return _chat_reply(response, self._endpoint_name(request.model))
+
+    async def _complete(self, request: Request) -> Reply:
+        sdk = await self._sdk()
+        prompt = request.messages[0]["content"]
+        with self._our_errors(request.model):
+            response = await sdk.completions.create(prompt=prompt, **_wire(request.args))
+        choice = _first_choice(response, self._endpoint_name(request.model))
+        return Reply(
+            read(choice, "text") or "",
+            stop_reason=_stop_reason(choice),
+            usage=Usage.from_document(as_document(read(response, "usage"))),
+            request_id=read(response, "_request_id"),
+            model=read(response, "model"),
+        )
+
+    async def _embed(self, request: Request) -> Reply:
+        sdk = await self._sdk()
+        texts = request.messages[0]["content"]
+        with self._our_errors(request.model):
+            response = await sdk.embeddings.create(input=texts, **_wire(request.args))
+        rows = read(response, "data")
+        if not isinstance(rows, list) or len(rows) != len(texts):
+            raise malformed(
+                self._endpoint_name(request.model),
+                f"expected {len(texts)} vectors, got {shorten(response)}",
+            )
+        ordered = sorted(rows, key=lambda row: row.index)
+        return Reply(
+            None,
+            parsed=[list(row.embedding) for row in ordered],
+            usage=Usage.from_document(as_document(read(response, "usage"))),
+            request_id=read(response, "_request_id"),
+            model=read(response, "model"),
+        )
+
+    def _connect(self) -> Any:
+        key = self._key.reveal()
+        if callable(key):
+
+            async def refreshed() -> str:
+                return str(await call_user(key))
+
+            return super()._connect().with_options(api_key=refreshed)
+        return super()._connect()
+
+
+class AsyncOpenAI(OpenAI):
+    """The same client under the name that asynchronous programs know."""
+
+
+def _wire(args: Any) -> dict[str, Any]:
+    """Return the arguments in the SDK's words.
+
+    Raises:
+        InputValueError: No model, or streaming was asked for.
+    """
+    if not args.get("model"):
+        raise InputValueError("no model named; pass model=… to the call or the client.")
+    if args.get("stream"):
+        raise InputValueError("stream=True is not supported: a reply comes as a whole.")
+    wire = dict(args)
+    if "response_format" in wire:
+        wire["response_format"] = wire_format(wire["response_format"])
+    return wire
+
+
+def _first_choice(response: Any, who: str) -> Any:
+    choices = read(response, "choices")
+    if not isinstance(choices, list):
+        raise malformed(who, f"expected a completion, got {shorten(response)!r}")
+    if not choices:
+        raise malformed(who, "it has no choices")
+    return choices[0]
+
+
+def _chat_reply(response: Any, who: str) -> Reply:
+    choice = _first_choice(response, who)
+    message = read(choice, "message")
+    text, refusal = read(message, "content"), read(message, "refusal")
+    calls = tuple(map(_tool_call, read(message, "tool_calls") or ()))
+    reason = "refusal" if refusal else _stop_reason(choice)
+    if text is None and not calls and reason == "end_turn":
+        raise malformed(who, "neither content, nor a tool call, nor a refusal")
+    return Reply(
+        text,
+        refusal=refusal,
+        tool_calls=calls,
+        stop_reason=reason,
+        reasoning=read(message, "reasoning_content") or read(message, "reasoning"),
+        usage=Usage.from_document(as_document(read(response, "usage"))),
+        request_id=read(response, "_request_id"),
+        model=read(response, "model"),
+    )
+
+
+def _stop_reason(choice: Any) -> str:
+    reason = read(choice, "finish_reason") or "stop"
+    return _STOP_REASONS.get(reason, str(reason))
+
+
+def _tool_call(item: Any) -> ToolCall:
+    function = read(item, "function")
+    name, text = read(function, "name") or "", read(function, "arguments") or "{}"
+    try:
+        arguments = json.loads(text)
+    except ValueError as error:
+        raise ReplyError(
+            f"the arguments of the call of tool {name!r} are not JSON: "
+            f"{shorten(text)!r}",
+            reply=text,
+        ) from error
+    return ToolCall(read(item, "id") or "", name, arguments)

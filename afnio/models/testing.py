@@ -1,0 +1,282 @@
+"""Models for tests: answers from a script, or from a recording. No network, no key."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, Final, TypeAlias
+
+from afnio._dispatch import call_user
+from afnio._text import shorten
+from afnio.errors import (
+    FileFormatError,
+    InputTypeError,
+    InputValueError,
+    ReplayMissError,
+    StateError,
+)
+from afnio.models._codec import decode_reply, encode_reply
+from afnio.models._keys import canonical, differences, nearest, request_key
+from afnio.models._messages import Reply, Request
+from afnio.models._prices import FREE, PriceBook
+from afnio.models._usage import Usage
+from afnio.models.model import ChatCompletionModel
+
+__all__ = ["RecordedModel", "ScriptedModel"]
+
+Answer: TypeAlias = str | Reply | Exception | None
+Replies: TypeAlias = (
+    Sequence[Answer] | Mapping[str, Answer] | Callable[..., Any] | str | Reply
+)
+
+_BYTES_PER_TOKEN: Final = 4
+_FORMAT: Final = "afnio.recording"
+_VERSION: Final = 1
+
+
+class ScriptedModel(ChatCompletionModel):
+    """A model that answers from a script and remembers every request.
+
+    It goes through the whole call path, costs nothing and reports plausible usage: one
+    token for every four bytes.
+
+    Args:
+        replies: What it answers:
+            a list is used up in the order of requests, and running out is an error;
+            a dict answers with the value of the first key that the last message
+            contains, or else any message, or else of the key ``""``;
+            a function is called as ``replies(messages, **args)``, plain or ``async``;
+            one text or `Reply` answers everything. An exception among the answers is
+            raised.
+        latency_s: Seconds each answer takes.
+        model: The name it goes by.
+        name: Stands in cache keys, so that two scripts can share one cache.
+        default_max_tokens: Reply tokens a budget reserves for a call without a maximum.
+
+    Example:
+        >>> model = ScriptedModel(["Hello!"])
+        >>> model.chat([{"role": "user", "content": "Hi"}])
+        'Hello!'
+        >>> len(model.requests)
+        1
+    """
+
+    _limits = None
+
+    def __init__(
+        self,
+        replies: Replies = (),
+        *,
+        latency_s: float = 0.0,
+        model: str = "scripted",
+        name: str = "scripted",
+        default_max_tokens: int = 256,
+    ) -> None:
+        super().__init__(provider="scripted", config={"name": name})
+        if latency_s < 0:
+            raise InputValueError(f"latency_s is {latency_s}; expected 0 or more.")
+        self.model = model
+        self.default_max_tokens = default_max_tokens
+        self.latency_s = latency_s
+        self.requests: list[Request] = []
+        self._prices = PriceBook(default=FREE)
+        self._script = _script(replies)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The name only: the same script in another process is the same model."""
+        return {"client": "ScriptedModel", **(self._config or {})}
+
+    async def _send(self, request: Request) -> Reply:
+        self.requests.append(request)
+        answer = self._script(request)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if self.latency_s:
+            await asyncio.sleep(self.latency_s)
+        if isinstance(answer, Exception):
+            raise answer
+        return _as_reply(answer, request)
+
+
+def _script(replies: Replies) -> Callable[[Request], Any]:
+    """Return the function that finds the answer to a request."""
+    if isinstance(replies, (str, Reply)):
+        return lambda _request: replies
+    if callable(replies):
+        return lambda request: call_user(
+            lambda: replies(list(request.messages), **request.args)
+        )
+    if isinstance(replies, Mapping):
+        return lambda request: _matching(replies, request)
+    if isinstance(replies, Sequence):
+        return _InOrder(replies)
+    raise InputTypeError(
+        f"replies is {type(replies).__name__}; expected a list, a dict, a function, a "
+        "text or a Reply."
+    )
+
+
+class _InOrder:
+    """Hands answers out one by one."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self._answers = list(answers)
+        self._used = 0
+
+    def __call__(self, request: Request) -> Answer:
+        if self._used == len(self._answers):
+            raise StateError(
+                f"the script has {self._used} replies, all used; request "
+                f"{self._used + 1} is {_describe(request)}."
+            )
+        self._used += 1
+        return self._answers[self._used - 1]
+
+
+def _matching(answers: Mapping[str, Answer], request: Request) -> Answer:
+    last = _text(request.messages[-1])
+    everything = "\n".join(map(_text, request.messages))
+    for text in (last, everything):
+        for key, answer in answers.items():
+            if key and key in text:
+                return answer
+    if "" in answers:
+        return answers[""]
+    known = ", ".join(repr(shorten(key, 30)) for key in answers)
+    raise StateError(
+        f"no scripted reply matches {_describe(request)}; the script knows {known}."
+    )
+
+
+def _describe(request: Request) -> str:
+    last = request.messages[-1]
+    return f"a {request.role} call ending in {last['role']}: {shorten(_text(last))!r}"
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    return content if isinstance(content, str) else canonical(content)
+
+
+def _as_reply(answer: Any, request: Request) -> Reply:
+    if isinstance(answer, Reply):
+        return answer
+    if answer is not None and not isinstance(answer, str):
+        raise InputTypeError(
+            f"the script answered with {type(answer).__name__}; expected a text, a "
+            "Reply or an exception."
+        )
+    prompt = sum(len(_text(message)) for message in request.messages)
+    usage = Usage(
+        input_tokens=_tokens(prompt), output_tokens=_tokens(len(answer or ""))
+    )
+    return Reply(answer, usage=usage, model=request.model)
+
+
+def _tokens(characters: int) -> int:
+    return -(-characters // _BYTES_PER_TOKEN)
+
+
+class RecordedModel(ChatCompletionModel):
+    """A model that answers from a readable JSON file, made with a real model once.
+
+    Args:
+        path: The recording.
+        record_from: The model to ask for what is not on file yet; its answers are added
+            at once. Without it, a question that is not on file is an error.
+
+    Raises:
+        FileFormatError: The file is not a recording, or is damaged.
+    """
+
+    _limits = None
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        record_from: ChatCompletionModel | None = None,
+    ) -> None:
+        super().__init__(provider="recorded", config={"path": str(path)})
+        self.path = Path(path)
+        self.model = record_from.model if record_from else None
+        self._prices = PriceBook(default=FREE)
+        self._source = record_from
+        self._lock = threading.Lock()
+        self._entries = _read(self.path)
+
+    async def _send(self, request: Request) -> Reply:
+        key = request_key({}, request)
+        if key is None:
+            raise InputTypeError("an argument has no JSON form; it cannot be recorded.")
+        if (entry := self._entries.get(key.document)) is not None:
+            return decode_reply(entry, cached=False)
+        if self._source is None:
+            raise self._miss(key.document)
+        reply = await self._source.agenerate(
+            request.messages,
+            role=request.role,
+            sample_index=request.sample_index,
+            **request.args,
+        )
+        self._add(key.document, reply)
+        return reply
+
+    def _miss(self, document: str) -> ReplayMissError:
+        closest = nearest(document, self._entries)
+        found = differences(document, closest) if closest else ["it is empty"]
+        lines = "".join(f"\n    {line}" for line in found[:6])
+        return ReplayMissError(
+            f"{self.path} has no recording of this call; the nearest differs in:"
+            f"{lines}\n  fix: record it with RecordedModel(path, record_from=model)."
+        )
+
+    def _add(self, document: str, reply: Reply) -> None:
+        with self._lock:
+            self._entries[document] = encode_reply(reply)
+            entries = [
+                {"request": json.loads(request), "reply": reply}
+                for request, reply in self._entries.items()
+            ]
+            data = {"format": _FORMAT, "version": _VERSION, "entries": entries}
+            _write(self.path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.exists():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != _FORMAT or data["version"] > _VERSION:
+            raise ValueError("another format")  # noqa: TRY301 - one message for all
+        entries = {canonical(e["request"]): e["reply"] for e in data["entries"]}
+        for reply in entries.values():
+            decode_reply(reply, cached=False)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileFormatError(
+            f"{path} is not a recording this afnio can read, or is damaged."
+        ) from error
+    return entries
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False
+    ) as file:
+        file.write(text)
+    try:
+        Path(file.name).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(file.name).unlink()
+        raise

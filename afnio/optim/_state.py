@@ -1,0 +1,95 @@
+"""An optimizer's state as plain data, and back.
+
+Variables, tuples and dicts with keys other than text are written as tagged dicts, so
+JSON keeps them apart. Model clients are described; connections and keys are not data.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Final
+
+from afnio._variable import Variable
+from afnio.errors import InputValueError
+from afnio.models import BaseModel
+from afnio.models._roles import BackwardModelClient
+
+VARIABLE: Final = "__variable__"
+TUPLE: Final = "__tuple__"
+MAPPING: Final = "__mapping__"
+_CLIENT_KEYS: Final = {"class_type", "provider", "usage"}
+
+
+def to_plain(value: Any) -> Any:
+    """Return ``value`` with every Variable, tuple and client written as plain data."""
+    if isinstance(value, Variable):
+        held = {
+            "data": value.data,
+            "role": value.role,
+            "requires_grad": value.requires_grad,
+        }
+        return {VARIABLE: held}
+    if isinstance(value, BackwardModelClient):
+        return copy.deepcopy(value.client)
+    if isinstance(value, BaseModel):
+        return copy.deepcopy(value)
+    if isinstance(value, tuple):
+        return {TUPLE: [to_plain(item) for item in value]}
+    if isinstance(value, list):
+        return [to_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        if _is_simple(value):
+            return {key: to_plain(item) for key, item in value.items()}
+        return {MAPPING: [[to_plain(k), to_plain(v)] for k, v in value.items()]}
+    return value
+
+
+def _is_simple(value: Mapping[Any, Any]) -> bool:
+    return all(isinstance(key, str) and not key.startswith("__") for key in value)
+
+
+def from_plain(value: Any) -> Any:
+    """Return what `to_plain` was given; clients stay descriptions."""
+    if isinstance(value, list):
+        return [from_plain(item) for item in value]
+    if not isinstance(value, Mapping):
+        return copy.deepcopy(value)
+    if VARIABLE in value:
+        return Variable(**value[VARIABLE])
+    if TUPLE in value:
+        return tuple(from_plain(item) for item in value[TUPLE])
+    if MAPPING in value:
+        return {from_plain(k): from_plain(v) for k, v in value[MAPPING]}
+    return {key: from_plain(item) for key, item in value.items()}
+
+
+def is_client(value: Any) -> bool:
+    """Whether plain data describes a model client."""
+    return isinstance(value, Mapping) and set(value) == _CLIENT_KEYS
+
+
+def restore_option(
+    key: str, value: Any, group: int, clients: Mapping[str, Any]
+) -> Any:
+    """Return a group option from plain data, clients replaced by the given ones.
+
+    Args:
+        key: The option's name.
+        value: Its plain data.
+        group: Number of its group.
+        clients: By option, or by ``"<group>.<option>"`` where groups differ.
+
+    Raises:
+        InputValueError: A client is needed and not given.
+    """
+    if not is_client(value):
+        return from_plain(value)
+    for name in (f"{group}.{key}", key):
+        if name in clients:
+            return clients[name]
+    raise InputValueError(
+        f"parameter group {group} was saved with a model client as {key!r} "
+        f"({value['class_type']}, provider {value['provider']!r}); pass "
+        f"load_state_dict(..., model_clients={{{key!r}: client}})."
+    )

@@ -1,0 +1,231 @@
+"""Optimizer: parameter groups, state, hooks, and the record of every decision."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from afnio._dispatch import call_user, on_loop, run_sync
+from afnio._variable import Variable
+from afnio.autodiff.graph import RemovableHandle
+from afnio.errors import InputValueError
+from afnio.optim._groups import Params, as_groups, check_distinct, complete
+from afnio.optim._state import from_plain, restore_option, to_plain
+from afnio.optim.records import StepRecord
+
+__all__ = ["Closure", "Optimizer", "Params"]
+
+Closure = Callable[..., Any]
+"""Evaluates the program as it is now and returns its score; see `Optimizer.step`."""
+
+
+class Optimizer:
+    """Base class: changes ``data`` of its parameters by what their ``grad`` says.
+
+    A subclass overrides ``_astep`` (``async``), or simply ``step``. It proposes
+    everything first and commits last, so that a failed step changes nothing.
+
+    Args:
+        params: Leaf Variables that require grad, or dicts with ``params`` and options
+            that override the defaults.
+        defaults: Options of every group. Groups may be changed between steps.
+
+    Attributes:
+        param_groups: The groups, with their options.
+        state: What the optimizer keeps per parameter.
+        history: A `StepRecord` of every candidate, oldest first.
+        on_record: Functions called with each new `StepRecord`, after the step.
+        requires_closure: Whether ``step`` needs a closure.
+
+    Raises:
+        InputTypeError: Not Variables, or not in a fixed order.
+        InputValueError: None at all, one twice, not a leaf, or one without grad.
+    """
+
+    requires_closure: bool = False
+
+    def __init__(self, params: Params, defaults: Mapping[str, Any]) -> None:
+        self.defaults: dict[str, Any] = dict(defaults)
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: defaultdict[Variable, dict[str, Any]] = defaultdict(dict)
+        self.history: list[StepRecord] = []
+        self.on_record: list[Callable[[StepRecord], Any]] = []
+        self._steps = 0
+        self._pre_hooks: dict[int, Callable[..., Any]] = {}
+        self._post_hooks: dict[int, Callable[..., Any]] = {}
+        for group in as_groups(params):
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add parameters, with options of their own if wanted.
+
+        Raises:
+            InputTypeError: A parameter is not a Variable, or cannot be optimized here.
+            InputValueError: An option is unknown; a parameter is not a leaf, does not
+                require grad, or is here already.
+        """
+        group = complete(param_group, self.defaults)
+        check_distinct([*self.param_groups, group])
+        self._check_group(group)
+        self.param_groups.append(group)
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        """Raise if a complete group does not suit this optimizer."""
+
+    def clear_grad(self) -> None:
+        """Empty the ``grad`` list of every parameter, in place."""
+        for param in self._params():
+            param.grad.clear()
+
+    zero_grad = clear_grad
+
+    def step(self, closure: Closure | None = None) -> Any:
+        """Change the parameters once.
+
+        Args:
+            closure: Called without arguments; evaluates the program with the
+                parameters' current data and returns a score (a Variable or a number), a
+                ``(score, explanation)`` pair, a dict with one as ``"loss"``, or a list
+                of these.
+
+        Returns:
+            The closure's result, or None without one.
+        """
+        return run_sync(self.astep(closure))
+
+    async def astep(self, closure: Closure | None = None) -> Any:
+        """Await what `step` does."""
+        return await on_loop(self._hooked(closure))
+
+    async def _hooked(self, closure: Closure | None) -> Any:
+        args: tuple[Any, ...] = (closure,)
+        kwargs: dict[str, Any] = {}
+        for hook in list(self._pre_hooks.values()):
+            changed = await call_user(hook, self, args, kwargs)
+            if changed is not None:
+                args, kwargs = changed
+        if type(self).step is not Optimizer.step:
+            result = await call_user(lambda: self.step(*args, **kwargs))
+        else:
+            result = await self._astep(*args, **kwargs)
+        for hook in list(self._post_hooks.values()):
+            await call_user(hook, self, args, kwargs)
+        return result
+
+    async def _astep(self, closure: Closure | None = None) -> Any:
+        """Do the work of one step, on afnio's loop. Subclasses override this."""
+        del closure
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before every step.
+
+        What it returns, unless None, takes the place of ``(args, kwargs)``.
+        """
+        return RemovableHandle(self._pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after every step that succeeded."""
+        return RemovableHandle(self._post_hooks, hook)
+
+    # -- state --------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything needed to continue, as plain data.
+
+        Parameters are numbered over all groups; model clients are described, without
+        keys.
+        """
+        numbers = {param: number for number, param in enumerate(self._params())}
+        return {
+            "state": {
+                numbers[param]: to_plain(state)
+                for param, state in self.state.items()
+                if state and param in numbers
+            },
+            "param_groups": [
+                {
+                    **{k: to_plain(v) for k, v in group.items() if k != "params"},
+                    "params": [numbers[param] for param in group["params"]],
+                }
+                for group in self.param_groups
+            ],
+            "steps": self._steps,
+            "history": [record.to_dict() for record in self.history],
+            "search": self._search_state(),
+        }
+
+    def load_state_dict(
+        self,
+        state_dict: Mapping[str, Any],
+        model_clients: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Continue from what `state_dict` returned; the parameters stay these.
+
+        Args:
+            state_dict: Its groups must match these in number and sizes.
+            model_clients: The client for each option that held one, by option name
+                (or ``"<group>.<option>"``). Surplus ones are ignored.
+
+        Raises:
+            InputValueError: Groups do not match, or a client is missing; nothing has
+                changed.
+        """
+        saved = state_dict["param_groups"]
+        self._check_sizes(saved)
+        groups = [
+            {
+                key: restore_option(key, value, number, model_clients or {})
+                for key, value in group.items()
+                if key != "params"
+            }
+            for number, group in enumerate(saved)
+        ]
+        params = list(self._params())
+        ids = [number for group in saved for number in group["params"]]
+        places = {str(number): param for number, param in zip(ids, params, strict=True)}
+        state: defaultdict[Variable, dict[str, Any]] = defaultdict(dict)
+        for number, held in state_dict["state"].items():
+            state[places[str(number)]] = from_plain(held)
+        history = [StepRecord.from_dict(item) for item in state_dict.get("history", ())]
+        self._load_search_state(state_dict.get("search") or {})
+        for group, options in zip(self.param_groups, groups, strict=True):
+            group.update(options)
+        self.state, self.history = state, history
+        self._steps = state_dict.get("steps", 0)
+
+    def _check_sizes(self, saved: Iterable[Mapping[str, Any]]) -> None:
+        theirs = [len(group["params"]) for group in saved]
+        mine = [len(group["params"]) for group in self.param_groups]
+        if theirs != mine:
+            raise InputValueError(
+                "the saved optimizer does not fit: it has groups of "
+                f"{theirs} parameters, this one of {mine}. Build the optimizer over "
+                "the same parameters in the same groups."
+            )
+
+    def _search_state(self) -> dict[str, Any]:
+        """Return what a subclass keeps besides ``state``, as plain data."""
+        return {}
+
+    def _load_search_state(self, saved: Mapping[str, Any]) -> None:
+        """Take back what `_search_state` returned."""
+
+    # -- helpers ------------------------------------------------------------------
+
+    def _params(self) -> list[Variable]:
+        return [param for group in self.param_groups for param in group["params"]]
+
+    async def _record(self, records: Iterable[StepRecord]) -> None:
+        """Add records to the history and tell whoever listens."""
+        for record in records:
+            self.history.append(record)
+            for listener in list(self.on_record):
+                await call_user(listener, record)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for number, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {number}")
+            lines += [f"    {k}: {group[k]}" for k in sorted(group) if k != "params"]
+        return "\n".join([*lines, ")"])

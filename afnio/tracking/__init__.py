@@ -1,0 +1,30 @@
+"""Runs on disk: `init` one, `log` to it, `finish` it. No server, no account."""
+
+from afnio.tracking.project import (
+    Project,
+    create_project,
+    delete_project,
+    get_project,
+)
+from afnio.tracking.run import Run, RunStatus, finish, init, log, read_run
+from afnio.tracking.run_context import (
+    get_active_run,
+    set_active_run,
+    suppress_variable_notifications,
+)
+
+__all__ = [
+    "Project",
+    "Run",
+    "RunStatus",
+    "create_project",
+    "delete_project",
+    "finish",
+    "get_active_run",
+    "get_project",
+    "init",
+    "log",
+    "read_run",
+    "set_active_run",
+    "suppress_variable_notifications",
+]

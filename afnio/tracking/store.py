@@ -1,0 +1,169 @@
+"""Runs on disk: names, atomic JSON files, and event logs that survive a kill.
+
+A run is a directory ``<root>/<project>/<run>/`` with ``run.json``, written whole and in
+one step, and ``events.jsonl``, one JSON object per line, only ever appended to.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, Final
+
+from afnio._text import shorten
+from afnio.errors import FileFormatError, InputTypeError
+
+RUN_FILE: Final = "run.json"
+EVENTS_FILE: Final = "events.jsonl"
+_NAME_LIMIT: Final = 100
+
+
+def runs_root() -> Path:
+    """Return where runs are kept: ``AFNIO_RUNS``, or ``runs`` in the work directory."""
+    return Path(os.environ.get("AFNIO_RUNS") or "runs")
+
+
+def slug(text: str) -> str:
+    """Return ``text`` in lower case, with words joined by dashes.
+
+    Example:
+        >>> slug("Test Project!")
+        'test-project'
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return re.sub(r"[\W_]+", "-", folded).strip("-")[:_NAME_LIMIT]
+
+
+def file_name(name: str) -> str:
+    """Return ``name`` without anything that a path could trip over."""
+    clean = re.sub(r"[^\w. -]+", "-", unicodedata.normalize("NFKC", name))
+    return clean.strip(". ")[:_NAME_LIMIT] or "run"
+
+
+def claim(parent: Path, name: str) -> tuple[Path, str]:
+    """Make a directory for ``name``; add ``_1``, ``_2``, … while the name is taken.
+
+    Processes that claim the same name at once get different directories.
+
+    Returns:
+        The directory, and the name with what was added.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in count():
+        suffix = f"_{number}" if number else ""
+        path = parent / f"{file_name(name)}{suffix}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path, f"{name}{suffix}"
+    raise AssertionError  # pragma: no cover - count() does not end
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Replace ``path`` by ``data`` in one step: readers see the old or the new file."""
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    with NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False
+    ) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(text)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that `write_json` wrote.
+
+    Raises:
+        FileFormatError: The file is damaged.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path} is not JSON: {shorten(error)}.") from error
+    if not isinstance(data, dict):
+        raise FileFormatError(
+            f"{path} holds {type(data).__name__}; expected an object."
+        )
+    return data
+
+
+def json_line(event: Mapping[str, Any]) -> bytes:
+    """Return ``event`` as one line; numbers that JSON lacks become text.
+
+    Raises:
+        InputTypeError: A value has no JSON form.
+    """
+    try:
+        text = json.dumps(_finite(event), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(
+            f"an event must be JSON data: {shorten(error)}; got {shorten(event)}."
+        ) from error
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+class EventLog:
+    """An append-only file of JSON lines, written by one process at a time.
+
+    Each event reaches the file in one write, so a kill can tear the last line only; the
+    next writer starts a new line, and `read_events` skips the torn one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._whole = False
+
+    def append(self, event: Mapping[str, Any]) -> None:
+        """Write one event."""
+        line = json_line(event)
+        with self._lock, self.path.open("ab", buffering=0) as file:
+            if not self._whole and not _ends_whole(self.path):
+                line = b"\n" + line
+            self._whole = file.write(line) == len(line)
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether the file is empty or ends with a complete line."""
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the events of a log, oldest first; torn lines are left out."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            with suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    yield event
