@@ -1,29 +1,107 @@
-"""PyTorch for programs made of language-model calls."""
+"""PyTorch for programs made of language-model calls.
+
+Variables and Parameters hold text, operations record a graph, ``backward()`` asks
+a gradient model for critiques, optimizers rewrite Parameters from them. Everything runs
+in this process.
+
+The import loads the core only; `afnio.cognitive`, `afnio.optim`, `afnio.trainer` and
+the others load when first used.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from afnio import autodiff
 from afnio._dispatch import eager, synchronize
-from afnio._variable import Variable, is_scalar_variable, is_variable
+from afnio._variable import JAGGED, Variable, is_scalar_variable, is_variable
 from afnio._version import __version__
 from afnio.autodiff import (
+    Function,
+    credit_mode,
     enable_grad,
     is_grad_enabled,
     no_grad,
     set_grad_enabled,
 )
+from afnio.autodiff._chat import MultiTurnMessages
+from afnio.autodiff._chat import validate_messages as _validate_multi_turn_messages
+from afnio.autodiff._chat import validate_sequence as _validate_typed_sequence
 from afnio.autodiff.graph import GradientEdge, Node
 
+if TYPE_CHECKING:
+    from afnio import (
+        cognitive,
+        models,
+        optim,
+        serialization,
+        tracking,
+        trainer,
+        utils,
+    )
+    from afnio.cognitive import functional
+    from afnio.models import get_backward_model_client, set_backward_model_client
+    from afnio.serialization import load, save
+
+_LAZY: Final = {
+    "cognitive": "afnio.cognitive",
+    "functional": "afnio.cognitive.functional",
+    "get_backward_model_client": "afnio.models:get_backward_model_client",
+    "load": "afnio.serialization:load",
+    "models": "afnio.models",
+    "optim": "afnio.optim",
+    "save": "afnio.serialization:save",
+    "serialization": "afnio.serialization",
+    "set_backward_model_client": "afnio.models:set_backward_model_client",
+    "tracking": "afnio.tracking",
+    "trainer": "afnio.trainer",
+    "utils": "afnio.utils",
+}
+"""Name → where it is; imported when first used."""
+
 __all__ = [
+    "JAGGED",
+    "Function",
     "GradientEdge",
+    "MultiTurnMessages",
     "Node",
     "Variable",
     "__version__",
+    "_validate_multi_turn_messages",
+    "_validate_typed_sequence",
     "autodiff",
+    "cognitive",
+    "credit_mode",
     "eager",
     "enable_grad",
+    "functional",
+    "get_backward_model_client",
     "is_grad_enabled",
     "is_scalar_variable",
     "is_variable",
+    "load",
+    "models",
     "no_grad",
+    "optim",
+    "save",
+    "serialization",
+    "set_backward_model_client",
     "set_grad_enabled",
     "synchronize",
+    "tracking",
+    "trainer",
+    "utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'afnio' has no attribute {name!r}")
+    module, _, attribute = _LAZY[name].partition(":")
+    value = _import_module(module)
+    value = getattr(value, attribute) if attribute else value
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

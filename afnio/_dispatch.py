@@ -13,7 +13,7 @@ import inspect
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 from afnio._loop import (
@@ -38,6 +38,7 @@ __all__ = [
     "gather",
     "in_thread",
     "is_eager",
+    "is_on_loop",
     "on_loop",
     "run_sync",
     "running_loop",
@@ -75,6 +76,8 @@ async def on_loop(coroutine: Coroutine[Any, Any, T]) -> T:
         return await deferred
     except asyncio.CancelledError:
         deferred.cancel()
+        with suppress(BaseException):  # until it has let go
+            await deferred
         raise
 
 
@@ -95,6 +98,8 @@ async def gather(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             task.cancel()
         if any(not task.done() for task in tasks):
             await asyncio.wait(tasks)
+        for item in work:
+            item.close()  # one that was cancelled may never have started
 
 
 async def _settled(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
@@ -154,24 +159,48 @@ async def _off_loop(
 ) -> Any:
     answer: Deferred[Any] = Deferred()
     context = contextvars.copy_context()
+    wanted = True
 
     def job() -> None:
+        if not wanted:  # cancelled while it was queued
+            answer.resolve(None)
+            return
         try:
             answer.resolve(context.run(fn, *args))
         except BaseException as error:  # noqa: BLE001 - delivered to the awaiting task
             answer.fail(error)
 
     start(job)
-    return await answer
+    try:
+        return await answer
+    finally:
+        wanted = False
+
+
+def is_on_loop() -> bool:
+    """Whether the current thread is that of the background loop."""
+    running = running_loop()
+    return running is not None and home().is_current()
 
 
 def synchronize() -> None:
-    """Wait until every pending operation has finished.
+    """Wait until every operation that is pending now has finished.
 
     Raises:
-        Exception: The first error, in the order of dispatch, among those waited for.
+        Exception: The first error, in order of dispatch, among those waited for.
+        LoopError: Called where waiting for everything could never end: on afnio's own
+            loop, or in a function that a pending operation waits for.
     """
-    for deferred in sorted(home().pending, key=lambda item: item.order):
+    here = home()
+    if here.is_current() or here.lane.is_member():
+        raise LoopError(
+            "synchronize() inside a function that a pending operation waits for would "
+            "wait for itself; read the values it needs instead."
+        )
+    waited = here.in_flight()
+    for deferred in waited:
+        deferred.wait()
+    for deferred in waited:
         deferred.result()
 
 

@@ -38,7 +38,7 @@ _NOTE: Final = "in {}, called at {}"
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop running in this thread, if any."""
-    return asyncio._get_running_loop()  # noqa: SLF001 - public by documentation
+    return asyncio._get_running_loop()
 
 
 class Home:
@@ -67,6 +67,7 @@ class Home:
         while not self._closing:
             with suppress(KeyboardInterrupt, SystemExit):  # carried to the waiter
                 self.loop.run_forever()
+        self.loop.set_exception_handler(lambda *_: None)  # nobody reads it any more
         self.loop.close()
 
     def spawn(
@@ -77,15 +78,12 @@ class Home:
         Raises:
             StateError: The interpreter is exiting.
         """
-        try:
-            if self._closing:
-                raise StateError("the interpreter is exiting; no work can be started.")
-            if bounded and not self.is_current() and not self.lane.is_member():
-                self._make_room()
-                deferred.on_done(self._room.release)
-        except BaseException:
+        if self._closing:
             coroutine.close()
-            raise
+            raise StateError("the interpreter is exiting; no work can be started.")
+        if bounded and not self.is_current() and not self.lane.is_member():
+            self._make_room(coroutine)
+            deferred.on_done(self._room.release)
         context = contextvars.copy_context()
         self._inbox.append(partial(self._start, deferred, coroutine, context))
         if not self._awake:
@@ -100,13 +98,14 @@ class Home:
         with suppress(RuntimeError):  # closed: nothing can be started any more
             self.loop.call_soon_threadsafe(self._drain)
 
-    def _make_room(self) -> None:
+    def _make_room(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         if self._room.acquire(blocking=False):
             return
         self.wake()
         try:
             self._room.acquire()
         except (KeyboardInterrupt, SystemExit):
+            coroutine.close()
             self.cancel_pending()
             raise
 
@@ -156,6 +155,8 @@ class Home:
 
     def cancel_pending(self, reason: str = "cancelled while waiting (Ctrl-C)") -> None:
         """Cancel everything in flight and wait shortly until it has let go."""
+        if self._closing:
+            return
         done = threading.Event()
         error = CancelledError(reason)
 
@@ -172,6 +173,8 @@ class Home:
 
     def in_flight(self) -> list[Deferred[Any]]:
         """Return the operations that are pending now, in order of dispatch."""
+        if self._closing:
+            return []
         found: list[Deferred[Any]] = []
         done = threading.Event()
 
@@ -192,6 +195,8 @@ class Home:
         self._closing = True
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_UNWIND_S)
+        for deferred in list(self.pending):  # would not let go; readers must not hang
+            deferred.fail(CancelledError("the interpreter is exiting"))
 
 
 def _annotate(error: BaseException, deferred: Deferred[Any]) -> None:

@@ -39,10 +39,14 @@ class Lane:
             heapq.heappush(self._jobs, (order, next(self._ticket), job))
             self._wake()
 
+    def is_member(self) -> bool:
+        """Whether the current thread runs a job of this lane."""
+        return getattr(self._members, "inside", False)
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Let other jobs run while the current thread waits for something."""
-        if not getattr(self._members, "inside", False):
+        if not self.is_member():
             yield
             return
         with self._changed:

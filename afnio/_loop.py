@@ -39,7 +39,7 @@ _order: Final = itertools.count(1)
 
 def call_site() -> str:
     """Return ``file:line`` of the nearest frame outside afnio: the user's code."""
-    frame = sys._getframe(1)  # noqa: SLF001 - the documented way to read the stack
+    frame = sys._getframe(1)  # the documented way to read the stack
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
@@ -118,6 +118,11 @@ class Deferred(Generic[T]):
                 return
         callback()
 
+    def wait(self) -> None:
+        """Block until done, however it ends; raises only as `result` says."""
+        if self._callbacks is not None:
+            self._block()
+
     def result(self) -> T:
         """Wait for the value.
 
@@ -125,8 +130,7 @@ class Deferred(Generic[T]):
             LoopError: Called on afnio's own event loop, which must never block.
             StateError: The value was pending in a parent process before a fork.
         """
-        if self._callbacks is not None:
-            self._block()
+        self.wait()
         if self._error is not None:
             raise self._error.with_traceback(self._traceback)
         return cast("T", self._value)

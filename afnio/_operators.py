@@ -1,14 +1,19 @@
-"""The operators and string methods of a Variable, all recorded in the graph.
+"""The operators and string methods of a Variable, and how it is written as text.
 
-They are a class of their own only to keep `afnio._variable` short. Each line says which
-operation of `afnio.autodiff` does the work.
+They are a class of their own only to keep `afnio._variable` short. Operators and string
+methods are recorded in the graph; each line says which operation of `afnio.autodiff`
+does the work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from afnio import _data
+from afnio._text import shorten
+from afnio.errors import StateError
 
 if TYPE_CHECKING:
     from afnio._variable import Variable
@@ -35,6 +40,24 @@ class Operators:
     def __radd__(self, other: str | float) -> Variable:
         return cast("Variable", autodiff().basic_ops.plus(other, self))
 
+    def __iadd__(self, other: Variable | str | float) -> Self:
+        """Rebind this Variable to the sum; refused on a leaf that requires grad."""
+        me = cast("Variable", self)
+        if me.requires_grad and me._grad_fn is None:
+            raise StateError(
+                "+= on a leaf that requires grad would cut it off from its gradient "
+                f"(role {shorten(me.role)!r}); write y = x + other instead."
+            )
+        result = self + other
+        me._value, me.role = result._value, result.role
+        me.requires_grad = result.requires_grad
+        me._grad_fn, me._output_nr = result._grad_fn, result._output_nr
+        me._evidence = result._evidence
+        me._version += 1
+        if me._retain_grad:
+            me.retain_grad()
+        return self
+
     def __getitem__(self, index: int | slice) -> Variable:
         """Return one sample of a batch, or a slice of a batch or of a text."""
         return cast("Variable", autodiff().text_ops.get_item(self, index))
@@ -45,8 +68,33 @@ class Operators:
     def __len__(self) -> int:
         return len(cast("Variable", self).data)
 
+    def __contains__(self, item: Any) -> bool:
+        """Whether the value has ``item``, as ``in`` says of its data."""
+        if isinstance(item, Operators):
+            item = cast("Variable", item).data
+        return item in cast("Variable", self).data
+
     def __bool__(self) -> bool:
         return True  # truth is identity, as for any object; len() asks for the size
+
+    def __format__(self, spec: str) -> str:
+        data = cast("Variable", self).data
+        return str(self) if isinstance(data, list) else format(data, spec)
+
+    def __repr__(self) -> str:
+        me = cast("Variable", self)
+        return f"Variable(data={me.data}, role={me.role}, {self._history()})"
+
+    def __str__(self) -> str:
+        me = cast("Variable", self)
+        data, role = _data.brief(me.data), _data.brief_text(me.role)
+        return f"variable({data}, role={role}, {self._history()})"
+
+    def _history(self) -> str:
+        me = cast("Variable", self)
+        if me._grad_fn is not None and me.requires_grad:
+            return f"grad_fn={me._grad_fn.name()}"
+        return f"requires_grad={me.requires_grad}"
 
     def capitalize(self) -> Variable:
         """Return the text with its first character in upper case, the rest lower."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -59,6 +60,11 @@ def items(texts: Iterable[str]) -> str:
 
 def join_roles(roles: Iterable[str | None], limit: int = ROLE_LIMIT) -> str:
     """Join roles with ``and``, without repetition, cut at ``limit`` characters."""
+    return _join_roles(tuple(roles), limit)
+
+
+@functools.lru_cache(maxsize=1024)
+def _join_roles(roles: tuple[str | None, ...], limit: int) -> str:
     seen: dict[str, None] = {}
     for role in roles:
         for part in (role or "").split(" and "):

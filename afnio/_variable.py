@@ -32,7 +32,7 @@ class Pending(NamedTuple):
     """One output of an operation that has not finished."""
 
     job: Deferred[tuple[Data, ...]]
-    index: int
+    output_nr: int
 
 
 class Variable(Operators):
@@ -79,7 +79,7 @@ class Variable(Operators):
         self, data: Data = "", role: Any = "", requires_grad: bool = False
     ) -> None:
         self._value: Data | Pending = (
-            data if type(data) is str else _data.normalize(data)
+            data if data is None or type(data) is str else _data.normalize(data)
         )
         self.role = role
         self.requires_grad = requires_grad
@@ -100,7 +100,7 @@ class Variable(Operators):
         """The value; waits while it is pending."""
         value = self._value
         if type(value) is Pending:
-            result = value.job.result()[value.index]
+            result = _data.copy_data(value.job.result()[value.output_nr])
             if self._value is value:
                 self._value = result
             return result
@@ -135,8 +135,7 @@ class Variable(Operators):
     @property
     def variable_id(self) -> str:
         """A unique id, made when first asked for."""
-        if self._id is None:
-            self._id = uuid4().hex
+        self._id = self._id or uuid4().hex
         return self._id
 
     @property
@@ -145,8 +144,8 @@ class Variable(Operators):
         source = self._evidence
         if isinstance(source, tuple):
             return source
-        if source.job is not None:
-            source.job.result()
+        if (job := source.job) is not None:
+            job.result()
         return source.evidence
 
     @evidence.setter
@@ -182,8 +181,7 @@ class Variable(Operators):
     def grad(self) -> list[Variable]:
         """Feedback on this Variable, one entry per path that reached it."""
         self._check_grad("read")
-        if self._grad is None:
-            self._grad = []
+        self._grad = [] if self._grad is None else self._grad
         return self._grad
 
     @grad.setter
@@ -196,9 +194,7 @@ class Variable(Operators):
                 "grad must be a list of Variables, or None to clear it; got "
                 f"{type(grad).__name__}: {shorten(grad)}."
             )
-        if self._grad is None:
-            self._grad = []
-        self._grad[:] = grad
+        self.grad[:] = grad
 
     def append_grad(self, gradient: Variable) -> None:
         """Append one piece of feedback, the same object, to ``grad``.
@@ -223,8 +219,7 @@ class Variable(Operators):
 
     def retain_grad(self) -> None:
         """Keep the gradient of a Variable that is not a leaf; a leaf always does."""
-        if not self.is_leaf and not self._retain_grad:
-            assert self._grad_fn is not None
+        if self._grad_fn is not None and self.requires_grad:
             self._retain_grad = True
             self._grad_fn.retain(self)
 
@@ -326,8 +321,7 @@ class Variable(Operators):
         """Return an operation's output without validating its value again."""
         result = Variable(None, role, node is not None)
         result._value = value
-        result._grad_fn = node
-        result._output_nr = output_nr
+        result._grad_fn, result._output_nr = node, output_nr
         return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -344,37 +338,6 @@ class Variable(Operators):
         if self._grad and not self._drops_grad_on_copy:
             result._grad = copy.deepcopy(self._grad, memo)
         return result
-
-    # -- in place and text --------------------------------------------------------
-
-    def __iadd__(self, other: Variable | str | float) -> Self:
-        if self.requires_grad and self._grad_fn is None:
-            raise StateError(
-                "+= on a leaf that requires grad would cut it off from its gradient "
-                f"(role {shorten(self.role)!r}); write y = x + other instead."
-            )
-        result = self + other
-        self._value, self.role = result._value, result.role
-        self.requires_grad = result.requires_grad
-        self._grad_fn, self._output_nr = result._grad_fn, result._output_nr
-        self._version += 1
-        return self
-
-    def __format__(self, spec: str) -> str:
-        data = self.data
-        return str(self) if isinstance(data, list) else format(data, spec)
-
-    def __repr__(self) -> str:
-        return f"Variable(data={self.data}, role={self.role}, {self._history()})"
-
-    def __str__(self) -> str:
-        data, role = _data.brief(self.data), _data.brief_text(self.role)
-        return f"variable({data}, role={role}, {self._history()})"
-
-    def _history(self) -> str:
-        if self._grad_fn is not None and self.requires_grad:
-            return f"grad_fn={self._grad_fn.name()}"
-        return f"requires_grad={self.requires_grad}"
 
 
 def is_variable(obj: object) -> bool:

@@ -119,7 +119,7 @@ def load_legacy(f: File, *, max_bytes: int = MAX_BYTES) -> Any:
     Raises:
         FileFormatError: The file is damaged, or would build anything else.
     """
-    from afnio._state.legacy import read_pickle
+    from afnio._state.legacy_values import read_pickle
 
     payload = read_file(f, max_bytes)
     return read_pickle(read_member(payload, "data.pkl", max_bytes))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
-from afnio._state.format import MAX_DEPTH, REGISTRY, TYPE, SavedFunction
+from afnio._state.format import MAX_DEPTH, REGISTRY, TYPE, SavedFunction, check_size
 from afnio._text import closest, shorten
 from afnio._variable import Variable
 from afnio.errors import FileFormatError
@@ -45,12 +45,15 @@ class _Decoder:
         self._modules = modules
         self._labelled: dict[int, Any] = {}
         self._depth = 0
+        self._count = 0
+        self._walked = 0
 
     def value(self, node: Json) -> Any:
         """Return the value of one node."""
         if not isinstance(node, (list, dict)):
             return node
         self._depth += 1
+        self._count += len(node)
         if self._depth > _READABLE_DEPTH:
             raise FileFormatError(
                 f"the file is damaged: it nests deeper than {MAX_DEPTH} levels."
@@ -84,6 +87,8 @@ class _Decoder:
                 f"that name: {advice}"
             )
         state = self.value(field(node, "state"))
+        allowed = 10_000 + 10 * self._count
+        self._walked += check_size(state, allowed - self._walked)
         try:
             result = entry.from_state(state)
         except _WRONG_STATE as error:
@@ -116,6 +121,7 @@ class _Decoder:
             if not isinstance(pair, list) or len(pair) != len(("key", "value")):
                 raise _damaged("an entry must be a list of key and value", pair)
             key = self.value(pair[0])
+            check_size(key)
             try:
                 target[key] = None
             except TypeError as error:
@@ -170,7 +176,7 @@ def _ordered_dict(decoder: _Decoder, node: dict[str, Json]) -> OrderedDict[Any, 
 
 
 def _variable(decoder: _Decoder, node: dict[str, Json]) -> Variable:
-    data = decoder.value(field(node, "data"))
+    data = _data(decoder, field(node, "data"))
     result = Variable(None, requires_grad=field(node, "requires_grad", bool))
     decoder.label(node, result)
     result.role = decoder.value(field(node, "role"))
@@ -184,6 +190,15 @@ def _variable(decoder: _Decoder, node: dict[str, Json]) -> Variable:
         records = field(node, "evidence", list)
         result.evidence = tuple(decoder.value(record) for record in records)
     return result
+
+
+def _data(decoder: _Decoder, data: Json) -> Any:
+    """Read a Variable's data: lists and scalars, never shared."""
+    if isinstance(data, list):
+        return [_data(decoder, item) for item in data]
+    if isinstance(data, dict) and data.get(TYPE) not in ("float", "int"):
+        raise _damaged("a Variable cannot hold", data)
+    return decoder.value(data)
 
 
 def _float(decoder: _Decoder, node: dict[str, Json]) -> float:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
-from afnio._state.format import MAX_DEPTH, REGISTRY, TYPE, SavedFunction, StateType
+from afnio._state.format import MAX_DEPTH, REGISTRY, TYPE, SavedFunction
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError
@@ -19,6 +19,9 @@ Json = Any
 _FUNCTIONS: Final = (FunctionType, BuiltinFunctionType, MethodType, type)
 _PLAIN_INT: Final = 2**1024
 """From here on integers are written in base 16: JSON readers limit decimal ones."""
+
+
+_Writer = Callable[["_Encoder", Any, "At"], dict[str, Json]]
 
 
 class At(NamedTuple):
@@ -77,29 +80,27 @@ class _Encoder:
             return scalar(value)
         if isinstance(value, (*_FUNCTIONS, SavedFunction)):
             return {TYPE: "function", "path": import_path(value)}
-        write = _WRITERS.get(type(value))
-        entry = REGISTRY.of_class(type(value))
-        if write is None and entry is None:
-            return self._refuse(value, at)
         if value == () and isinstance(value, tuple):
-            return {TYPE: "tuple", "items": []}  # Python shares it, which means nothing
+            return {TYPE: "tuple", "items": []}  # Python shares it; that means nothing
+        if type(value) not in _WRITERS and not _is_registered(value):
+            return self._refuse(value, at)
+        return self._shareable(value, at)
+
+    def _shareable(self, value: Any, at: At) -> Json:
         if id(value) in self._seen:
             return self._reference(value, at)
         if at.depth >= MAX_DEPTH:
             return self._too_deep(at)
         self._seen.add(id(value))
         self._open.add(id(value))
-        if write is not None:
-            written = write(self, value, at)
-        else:
-            assert entry is not None
-            written = self._registered(entry, value, at)
+        write: _Writer = _WRITERS.get(type(value), _registered)
+        written = write(self, value, at)
         self._open.discard(id(value))
         return self._labelled(written, value)
 
     def _reference(self, value: Any, at: At) -> Json:
-        entry = REGISTRY.of_class(type(value))
-        if id(value) in self._open and (entry is not None or isinstance(value, tuple)):
+        whole = _is_registered(value) or isinstance(value, tuple)
+        if whole and id(value) in self._open:
             raise InputValueError(
                 f"cannot save {at}: this {type(value).__name__} contains itself."
             )
@@ -115,15 +116,6 @@ class _Encoder:
         if written[TYPE] == "dict" and TYPE not in written.get("items", (TYPE,)):
             return written["items"]
         return written
-
-    def _registered(self, entry: StateType, value: Any, at: At) -> dict[str, Json]:
-        self.types[entry.tag] = entry.module
-        if id(value) not in self.states:
-            self.states[id(value)] = entry.to_state(value)
-        return {
-            TYPE: entry.tag,
-            "state": self.node(self.states[id(value)], at.down("")),
-        }
 
     def items(self, value: Any, at: At) -> list[Json]:
         """Return the items of a list or tuple."""
@@ -187,8 +179,8 @@ def scalar(value: str | float | None) -> Json:
         number = int(value)
         plain = -_PLAIN_INT < number < _PLAIN_INT
         return number if plain else {TYPE: "int", "hex": hex(number)}
-    number = float(value)
-    return number if math.isfinite(number) else {TYPE: "float", "value": repr(number)}
+    real = float(value)
+    return real if math.isfinite(real) else {TYPE: "float", "value": repr(real)}
 
 
 def import_path(value: Any) -> str:
@@ -238,6 +230,16 @@ def _variable(encoder: _Encoder, value: Variable, at: At) -> dict[str, Json]:
     return written
 
 
+def _registered(encoder: _Encoder, value: Any, at: At) -> dict[str, Json]:
+    entry = REGISTRY.of_class(type(value))
+    assert entry is not None
+    encoder.types[entry.tag] = entry.module
+    if id(value) not in encoder.states:
+        encoder.states[id(value)] = entry.to_state(value)
+    state = encoder.states[id(value)]
+    return {TYPE: entry.tag, "state": encoder.node(state, at.down(""))}
+
+
 def _is_registered(value: object) -> bool:
     return REGISTRY.of_class(type(value)) is not None
 
@@ -246,7 +248,7 @@ def _data(data: Any) -> Json:
     return [_data(item) for item in data] if isinstance(data, list) else scalar(data)
 
 
-_WRITERS: Final[dict[type, Callable[..., dict[str, Json]]]] = {
+_WRITERS: Final[dict[type, _Writer]] = {
     OrderedDict: _ordered_dict,
     Variable: _variable,
     dict: _dict,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from afnio.errors import InputTypeError, InputValueError, StateError
+from afnio.errors import FileFormatError, InputTypeError, InputValueError, StateError
 
 FORMAT: Final = "afnio"
 VERSION: Final = 1
@@ -25,6 +25,9 @@ MAX_DEPTH: Final = 100
 
 MAX_BYTES: Final = 256 * 2**20
 """How large the contents of a file may be before reading it is refused."""
+
+MAX_KEY: Final = 1000
+"""How many parts a dict key may have; hashing a tuple visits all of them."""
 
 BUILT_IN: Final = frozenset(
     {
@@ -123,6 +126,29 @@ class Registry:
     def tags(self) -> list[str]:
         """List the registered tags."""
         return sorted(self._by_tag)
+
+
+def check_size(value: Any, limit: int = MAX_KEY) -> int:
+    """Count the parts of a value, before anything else walks over all of them.
+
+    A few bytes of sharing can describe a value that is huge when written out.
+
+    Raises:
+        FileFormatError: Written out, the value has more than ``limit`` parts.
+    """
+    left, count = [value], 0
+    while left:
+        item = left.pop()
+        count += 1
+        if isinstance(item, (list, tuple)):
+            left.extend(item)
+        elif isinstance(item, dict):
+            left.extend(item.values())
+        if count + len(left) > limit:
+            raise FileFormatError(
+                f"the file is damaged or hostile: a value has more than {limit} parts."
+            )
+    return count
 
 
 def _name(cls: type) -> str:

@@ -1,231 +1,200 @@
-"""A reader for the pickles of the documented system that can build nothing harmful.
+"""A reader for the pickles of the documented system that can run nothing.
 
-Three fences. The stream is scanned before anything is built: only the opcodes that data
-needs may occur. Then every global becomes a stand-in of ours, or one of a few harmless
-built-in types. Last, what was built is copied into values that afnio knows.
+No unpickler is involved. `pickletools` parses the stream, and a small stack machine of
+our own builds inert nodes from it: it knows no way to import or call anything. What it
+built is then copied into values that afnio knows, within limits.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
 import pickletools
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, NoReturn
 
-from afnio._state.format import MAX_DEPTH, REGISTRY, SavedFunction
 from afnio._text import shorten
-from afnio._variable import Variable
 from afnio.errors import FileFormatError
 
-_OPCODES: Final = frozenset(
-    """
-    PROTO FRAME STOP MARK POP POP_MARK DUP MEMOIZE
-    NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT
-    STRING BINSTRING SHORT_BINSTRING UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8
-    EMPTY_LIST APPEND APPENDS LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3
-    EMPTY_DICT DICT SETITEM SETITEMS EMPTY_SET ADDITEMS
-    GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT
-    GLOBAL STACK_GLOBAL REDUCE NEWOBJ BUILD
-    """.split()
-)
-_PUTS: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
-_MAX_TUPLES: Final = 10_000
-"""Tuples are hashed recursively in C, so their nesting has to be bounded beforehand."""
 
-_BUILTIN_MODULES: Final = frozenset({"builtins", "__builtin__"})
-_BUILTINS: Final[dict[str, type]] = {
-    kind.__name__: kind for kind in (bool, dict, float, int, list, set, str, tuple)
-}
-_COLLECTIONS: Final[dict[str, type]] = {
-    "OrderedDict": OrderedDict,
-    "defaultdict": defaultdict,
-}
-_PACKAGES: Final = frozenset({"afnio", "hf"})
-_MALFORMED: Final = (
-    pickle.UnpicklingError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What unpickling raises on streams that are damaged or hostile."""
+@dataclass(eq=False, slots=True)
+class Node:
+    """A list, tuple, set, dict or object of the pickle, not yet a value."""
+
+    kind: str
+    """``list``, ``tuple``, ``set``, ``dict``, or the path of an object's class."""
+    items: list[Any] = field(default_factory=list)
+    """What a list, tuple or set holds, or an object's class was called with."""
+    pairs: list[tuple[Any, Any]] = field(default_factory=list)
+    """What a dict holds."""
+    state: Any = None
+    """What an object's attributes were set from."""
 
 
-class _Record:
-    """Stands for a Variable or Parameter while the pickle is read."""
+class Global(NamedTuple):
+    """A class or function that the pickle names."""
 
-    __slots__ = ("attributes",)
-
-    def __new__(cls, *args: Any) -> _Record:
-        """Ignore what a pickle passes to the constructor."""
-        del args
-        record = super().__new__(cls)
-        record.attributes = {}
-        return record
-
-    def __setstate__(self, state: Any) -> None:
-        for part in state if isinstance(state, tuple) else (state,):
-            if isinstance(part, dict):
-                self.attributes.update(part)
+    path: str
 
 
-class _VariableRecord(_Record):
-    __slots__ = ()
-
-
-class _ParameterRecord(_Record):
-    __slots__ = ()
-
-
-_RECORDS: Final[dict[str, type]] = {
-    "Parameter": _ParameterRecord,
-    "Variable": _VariableRecord,
-}
-
-
-class _Name:
-    """Stands for any other global: it has a path and refuses everything else."""
-
-    __slots__ = ("path",)
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        del args, kwargs
-        raise FileFormatError(
-            f"refused to read the pickle: it would call {shorten(self.path)}. Only "
-            "Variables, Parameters and plain values are read; save state dicts, not "
-            "modules or other objects."
-        )
-
-    __call__ = _refuse
-    __setstate__ = _refuse
-
-
-class _Reader(pickle.Unpickler):
-    """An unpickler whose globals are all harmless."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return a stand-in or a harmless type; nothing is imported."""
-        if module in _BUILTIN_MODULES and name in _BUILTINS:
-            return _BUILTINS[name]
-        if module == "collections" and name in _COLLECTIONS:
-            return _COLLECTIONS[name]
-        if module.partition(".")[0] in _PACKAGES and name in _RECORDS:
-            return _RECORDS[name]
-        module = "builtins" if module in _BUILTIN_MODULES else module
-        return _Name(f"{module}.{name}")
-
-
-def read_pickle(payload: bytes) -> Any:
-    """Return the values in a pickle, or refuse it.
+def parse(payload: bytes) -> Any:
+    """Return the nodes that a pickle describes.
 
     Raises:
-        FileFormatError: It is damaged, or needs more than inert values.
+        FileFormatError: It is damaged, or does more than describe data.
     """
+    machine = _Machine()
     try:
-        _scan(payload)
-        built = _Reader(io.BytesIO(payload)).load()
-        return _Copier().copy(built, 0)
-    except _MALFORMED as error:
+        for opcode, argument, _ in pickletools.genops(payload):
+            step = _STEPS.get(opcode.name)
+            if step is None:
+                _refuse(f"it uses {opcode.name}, which data does not need")
+            step(machine, argument)
+        return machine.pop()
+    except (ValueError, LookupError, TypeError) as error:
         raise FileFormatError(
-            f"refused to read the pickle: it is damaged or hostile: {shorten(error)}"
+            f"the pickle is damaged and was not read: {shorten(error)}"
         ) from error
 
 
-def _scan(payload: bytes) -> None:
-    """Refuse opcodes and sizes that data does not need."""
-    tuples = 0
-    for opcode, argument, _ in pickletools.genops(payload):
-        if opcode.name not in _OPCODES:
-            raise FileFormatError(
-                f"refused to read the pickle: it uses {opcode.name}, which data does "
-                "not need."
-            )
-        if opcode.name in _PUTS and not 0 <= int(str(argument)) <= len(payload):
-            raise FileFormatError("refused to read the pickle: its memo is too large.")
-        tuples += opcode.name.startswith("TUPLE")
-    if tuples > _MAX_TUPLES:
-        raise FileFormatError(
-            f"refused to read the pickle: it holds more than {_MAX_TUPLES} tuples."
-        )
+def _refuse(reason: str) -> NoReturn:
+    raise FileFormatError(f"refused to read the pickle: {reason}.")
 
 
-class _Copier:
-    """Copies what the reader built; what is shared stays shared."""
+class _Machine:
+    """The stack and memo of a pickle; every step costs what it reads and no more."""
 
     def __init__(self) -> None:
-        self._copies: dict[int, Any] = {}
-        self._open: set[int] = set()
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
 
-    def copy(self, value: Any, depth: int) -> Any:
-        """Return a copy made of values that afnio knows."""
-        if id(value) in self._copies:
-            return self._copies[id(value)]
-        if depth > MAX_DEPTH:
-            raise FileFormatError(
-                f"refused to read the pickle: it nests deeper than {MAX_DEPTH} levels."
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self) -> Any:
+        return self.stack.pop()
+
+    def pop_to_mark(self) -> list[Any]:
+        start = self.marks.pop()
+        found = self.stack[start:]
+        del self.stack[start:]
+        return found
+
+    def top(self, *kinds: str) -> Node:
+        node = self.stack[-1]
+        if not isinstance(node, Node) or (kinds and node.kind not in kinds):
+            raise TypeError(f"expected {' or '.join(kinds) or 'an object'}")
+        return node
+
+    def collect(self, kind: str, items: list[Any]) -> None:
+        self.push(Node(kind, items))
+
+    def extend(self, kind: str, items: list[Any]) -> None:
+        self.top(kind).items.extend(items)
+
+    def set_pairs(self, flat: list[Any]) -> None:
+        node = self.top()
+        if node.kind in ("list", "tuple", "set"):
+            raise TypeError("expected a dict")
+        node.pairs.extend(zip(flat[::2], flat[1::2], strict=True))
+
+    def new_dict(self, flat: list[Any]) -> None:
+        self.push(Node("dict"))
+        self.set_pairs(flat)
+
+    def take(self, count: int) -> list[Any]:
+        if count > len(self.stack):
+            raise LookupError("the stack is empty")
+        found = self.stack[-count:]
+        del self.stack[-count:]
+        return found
+
+    def name(self, module: Any, name: Any) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise TypeError("a global needs a module and a name")
+        module = {"__builtin__": "builtins"}.get(module, module)
+        self.push(Global(f"{module}.{name}"))
+
+    def construct(self) -> None:
+        """Note an object of a known class; nothing is called, now or later."""
+        called, arguments = self.take(2)
+        path = called.path if isinstance(called, Global) else type(called).__name__
+        if class_of(path) is None or not isinstance(called, Global):
+            _refuse(
+                f"it would call {shorten(path)}. Only Variables, Parameters and plain "
+                "values are read: save state dicts, not modules or other objects"
             )
-        if id(value) in self._open:
-            raise FileFormatError("refused to read the pickle: a value holds itself.")
-        self._open.add(id(value))
-        copy = _COPIES.get(type(value))
-        result = value if copy is None else copy(self, value, depth + 1)
-        self._open.discard(id(value))
-        self._copies[id(value)] = result
-        return result
+        if not isinstance(arguments, Node) or arguments.kind != "tuple":
+            raise TypeError("arguments must be a tuple")
+        self.push(Node(path, arguments.items))
 
-    def entries(self, value: dict[Any, Any], depth: int) -> Any:
-        """Yield copies of a dict's keys and values."""
-        for key, item in value.items():
-            yield self.copy(key, depth), self.copy(item, depth)
-
-    def variable(self, record: _Record, depth: int) -> Variable:
-        """Return the Variable that a record stands for."""
-        found = {
-            name.lstrip("_"): self.copy(item, depth)
-            for name, item in record.attributes.items()
-            if isinstance(name, str) and name.lstrip("_") in _ATTRIBUTES
-        }
-        flag = bool(found.get("requires_grad", False))
-        entry = REGISTRY.of_tag("Parameter")
-        cls: Any = Variable
-        if isinstance(record, _ParameterRecord) and entry is not None:
-            cls = entry.cls
-        result: Variable = cls(found.get("data"), found.get("role", ""), flag)
-        result.grad = found.get("grad") or []
-        return result
+    def build(self) -> None:
+        state = self.pop()
+        node = self.top()
+        if class_of(node.kind) is None:
+            raise TypeError("only objects have attributes")
+        node.state = state
 
 
-_ATTRIBUTES: Final = frozenset({"data", "grad", "requires_grad", "role"})
+def class_of(path: str) -> str | None:
+    """Return which class we know under a path, or None."""
+    package, _, name = path.partition(".")[0], *path.rpartition(".")[1:]
+    if package in ("afnio", "hf") and name in ("Variable", "Parameter"):
+        return name
+    return _CLASSES.get(path)
 
 
-def _ordered_dict(
-    copier: _Copier, value: OrderedDict[Any, Any], depth: int
-) -> OrderedDict[Any, Any]:
-    result = OrderedDict(copier.entries(value, depth))
-    if "_metadata" in vars(value):
-        metadata = copier.copy(vars(value)["_metadata"], depth)
-        result._metadata = metadata  # type: ignore[attr-defined]
-    return result
-
-
-_COPIES: Final[dict[type, Callable[[_Copier, Any, int], Any]]] = {
-    OrderedDict: _ordered_dict,
-    _Name: lambda _, value, __: SavedFunction(value.path),
-    _ParameterRecord: _Copier.variable,
-    _VariableRecord: _Copier.variable,
-    defaultdict: lambda copier, value, depth: dict(copier.entries(value, depth)),
-    dict: lambda copier, value, depth: dict(copier.entries(value, depth)),
-    list: lambda copier, value, depth: [copier.copy(item, depth) for item in value],
-    set: lambda copier, value, depth: {copier.copy(item, depth) for item in value},
-    tuple: lambda copier, value, depth: tuple(copier.copy(i, depth) for i in value),
+_CLASSES: Final = {
+    "builtins.set": "set",
+    "collections.OrderedDict": "OrderedDict",
+    "collections.defaultdict": "defaultdict",
 }
+
+_Step = Callable[[_Machine, Any], Any]
+
+_VALUES: Final = (
+    "BINFLOAT BININT BININT1 BININT2 BINSTRING BINUNICODE BINUNICODE8 FLOAT INT LONG "
+    "LONG1 LONG4 SHORT_BINSTRING SHORT_BINUNICODE STRING UNICODE"
+)
+"""Opcodes that push their argument."""
+
+_STEPS: Final[dict[str, _Step]] = {
+    **dict.fromkeys(_VALUES.split(), _Machine.push),
+    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda _, __: None),
+    **dict.fromkeys(
+        ("GET", "BINGET", "LONG_BINGET"), lambda m, key: m.push(m.memo[int(key)])
+    ),
+    **dict.fromkeys(
+        ("PUT", "BINPUT", "LONG_BINPUT"),
+        lambda m, key: m.memo.__setitem__(int(key), m.stack[-1]),
+    ),
+    "ADDITEMS": lambda m, _: m.extend("set", m.pop_to_mark()),
+    "APPEND": lambda m, _: m.extend("list", m.take(1)),
+    "APPENDS": lambda m, _: m.extend("list", m.pop_to_mark()),
+    "BUILD": lambda m, _: m.build(),
+    "DICT": lambda m, _: m.new_dict(m.pop_to_mark()),
+    "DUP": lambda m, _: m.push(m.stack[-1]),
+    "EMPTY_DICT": lambda m, _: m.push(Node("dict")),
+    "EMPTY_LIST": lambda m, _: m.push(Node("list")),
+    "EMPTY_SET": lambda m, _: m.push(Node("set")),
+    "EMPTY_TUPLE": lambda m, _: m.push(Node("tuple")),
+    "GLOBAL": lambda m, name: m.name(*name.split(" ", 1)),
+    "LIST": lambda m, _: m.collect("list", m.pop_to_mark()),
+    "MARK": lambda m, _: m.marks.append(len(m.stack)),
+    "MEMOIZE": lambda m, _: m.memo.__setitem__(len(m.memo), m.stack[-1]),
+    "NEWFALSE": lambda m, _: m.stack.append(False),
+    "NEWOBJ": lambda m, _: m.construct(),
+    "NEWTRUE": lambda m, _: m.stack.append(True),
+    "NONE": lambda m, _: m.push(None),
+    "POP": lambda m, _: m.pop(),
+    "POP_MARK": lambda m, _: m.pop_to_mark(),
+    "REDUCE": lambda m, _: m.construct(),
+    "SETITEM": lambda m, _: m.set_pairs(m.take(2)),
+    "SETITEMS": lambda m, _: m.set_pairs(m.pop_to_mark()),
+    "STACK_GLOBAL": lambda m, _: m.name(*m.take(2)),
+    "TUPLE": lambda m, _: m.collect("tuple", m.pop_to_mark()),
+    "TUPLE1": lambda m, _: m.collect("tuple", m.take(1)),
+    "TUPLE2": lambda m, _: m.collect("tuple", m.take(2)),
+    "TUPLE3": lambda m, _: m.collect("tuple", m.take(3)),
+}
+"""What each opcode does; others are refused."""

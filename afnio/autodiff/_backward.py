@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from afnio import _dispatch
 from afnio._text import shorten
 from afnio._variable import Variable
-from afnio.autodiff._engine import Outcome, Pass, Plan
-from afnio.autodiff._merge import merge
+from afnio.autodiff._engine import Outcome, Pass
+from afnio.autodiff._merge import merge, per_sample
+from afnio.autodiff._plan import Plan
 from afnio.autodiff.function import is_evaluator
-from afnio.autodiff.graph import GradientEdge, edge_of
+from afnio.autodiff.graph import (
+    AccumulateGrad,
+    GradientEdge,
+    edge_of,
+    get_gradient_edge,
+)
 from afnio.errors import InputTypeError, StateError
 
 Inputs = Variable | GradientEdge | Sequence[Variable | GradientEdge]
@@ -117,7 +123,7 @@ def _grad_plan(
 ) -> tuple[list[GradientEdge], Pass]:
     plan = _plan(outputs, grad_outputs, retain_graph, create_graph)
     plan.wanted = [
-        item if isinstance(item, GradientEdge) else edge_of(item)
+        item if isinstance(item, GradientEdge) else get_gradient_edge(item)
         for item in _as_inputs(inputs)
     ]
     plan.capture = True
@@ -175,7 +181,16 @@ def _root(
             "evaluator computed needs a gradient: pass backward(Variable('feedback')). "
             "Without one, every gradient would be empty."
         )
+    _check_batch(variable, gradient)
     return edge_of(variable), Variable() if gradient is None else gradient
+
+
+def _check_batch(variable: Variable, gradient: Variable | None) -> None:
+    """Raise if feedback per sample cannot be matched with the samples."""
+    if gradient is None or not (variable.is_ready() and gradient.is_ready()):
+        return
+    if isinstance(data := variable.data, list) and isinstance(gradient.data, list):
+        per_sample(gradient.data, len(data))
 
 
 def _as_list(
@@ -196,8 +211,13 @@ def _as_list(
 
 
 def _as_inputs(inputs: Inputs) -> list[Variable | GradientEdge]:
-    single = isinstance(inputs, (Variable, GradientEdge))
-    found = [inputs] if single else list(inputs)  # type: ignore[arg-type]
+    if isinstance(inputs, (Variable, GradientEdge)):
+        inputs = [inputs]
+    if not isinstance(inputs, Iterable):
+        raise InputTypeError(
+            f"inputs must hold Variables or GradientEdges, got {shorten(inputs)}."
+        )
+    found = list(inputs)
     if not found:
         raise StateError("inputs is empty; pass None to reach every leaf.")
     for item in found:
@@ -206,7 +226,7 @@ def _as_inputs(inputs: Inputs) -> list[Variable | GradientEdge]:
                 "inputs must hold Variables or GradientEdges, got "
                 f"{type(item).__name__}."
             )
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _leaf_edges(inputs: Inputs | None) -> list[GradientEdge] | None:
@@ -215,7 +235,7 @@ def _leaf_edges(inputs: Inputs | None) -> list[GradientEdge] | None:
     edges = []
     for item in _as_inputs(inputs):
         edge = item if isinstance(item, GradientEdge) else edge_of(item)
-        if edge.node is None or edge.node.next_functions:
+        if not isinstance(edge.node, AccumulateGrad):
             raise StateError(
                 "backward(inputs=...) takes leaves that require grad; use "
                 "afnio.autodiff.grad for other Variables."

@@ -18,7 +18,6 @@ from afnio.autodiff._prompts import (
     CRITIC_USER,
 )
 from afnio.errors import GradientCountError, ReplyError
-from afnio.models._roles import get_backward_model_client
 
 MAX_TRIES: Final = 3
 """How often the critic is asked before its reply counts as unusable."""
@@ -161,6 +160,8 @@ async def acriticize(case: Case, targets: Sequence[Target], index: int) -> list[
         ReplyError: Every reply was unusable; it carries the last one.
         GradientCountError: The last reply had other keys than asked for.
     """
+    from afnio.models import get_backward_model_client
+
     client = get_backward_model_client()
     messages = render_critic(case, targets)
     schema = critic_schema(targets)

@@ -5,14 +5,23 @@ Their backward passes feedback on as it is, behind a sentence that says to whom.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from afnio._text import items, join_roles, shorten
 from afnio._variable import Variable
-from afnio.autodiff._merge import Feedback, batched, body_of, is_empty, passed_on
+from afnio.autodiff._merge import (
+    Feedback,
+    body_of,
+    how_of,
+    is_empty,
+    passed_on,
+    per_sample,
+)
 from afnio.autodiff._ops_common import elementwise, require_variables
 from afnio.autodiff._prompts import SHARED_FEEDBACK, SPLIT_FEEDBACK
+from afnio.autodiff._relay import connect
 from afnio.autodiff.function import Function, FunctionNode, Op
 from afnio.errors import InputTypeError
 
@@ -23,12 +32,27 @@ def _add(x: Any, y: Any) -> Any:
     return x + y
 
 
-def _shared(ctx: FunctionNode, grad: Variable, roles: Sequence[str]) -> tuple[Any, ...]:
+@functools.lru_cache(maxsize=1024)
+def _lead_in(role: str | None, how: str) -> str:
+    words = SHARED_FEEDBACK.format(role=role)
+    return f"{words} ({how} was applied to the result)" if how else words
+
+
+def shared(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
     """Pass the same feedback on to every input that wants it."""
+    how = how_of(grad)
     return tuple(
-        passed_on(grad, role, SHARED_FEEDBACK.format(role=role)) if edge.node else None
-        for role, edge in zip(roles, ctx.next_functions, strict=True)
+        [
+            passed_on(grad, role, _lead_in(role, how)) if edge.node else None
+            for role, edge in zip(ctx.roles, ctx.next_functions, strict=True)
+        ]
     )
+
+
+class Constant(Variable):
+    """Text or a number written next to a ``+``; it is added to every sample."""
+
+    __slots__ = ()
 
 
 class Add(Op):
@@ -44,8 +68,6 @@ class Add(Op):
         """Validate and return the result's role."""
         if not isinstance(x, Variable) or not isinstance(y, Variable):
             require_variables("Add", (x, y))
-        if x.role == y.role:
-            return (join_roles((x.role,)),)
         return (join_roles((x.role, y.role)),)
 
     @staticmethod
@@ -55,22 +77,26 @@ class Add(Op):
         a, b = x.data, y.data
         if type(a) is str and type(b) is str:
             return a + b
-        return elementwise("Add", _add, (a, b))
+        spread = isinstance(x, Constant) or isinstance(y, Constant)
+        return elementwise("Add", _add, (a, b), spread=spread)
 
     @staticmethod
     def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
         """Pass the feedback on to both inputs."""
-        return _shared(ctx, grad, ctx.roles)
+        return shared(ctx, grad)
 
 
 def plus(x: Any, y: Any) -> Variable:
-    """Add two values of which one is a Variable; text and numbers become constants."""
+    """Add two values of which one is a Variable; text and numbers are constants.
+
+    A constant is added to every sample of a batch.
+    """
     pair = []
     for value in (x, y):
         if isinstance(value, Variable):
             pair.append(value)
         elif isinstance(value, (str, int, float)):
-            pair.append(Variable(value))
+            pair.append(Constant(value))
         else:
             raise InputTypeError(
                 "+ takes a Variable, text or a number, got "
@@ -81,7 +107,7 @@ def plus(x: Any, y: Any) -> Variable:
 
 
 class Sum(Op):
-    """Add a sequence of Variables: numbers are summed, texts become ``<ITEM>``\\ s.
+    """Add a sequence of Variables: numbers are summed, texts put into ``<ITEM>`` tags.
 
     Raises:
         InputTypeError: Not a sequence of Variables, or text and numbers mixed.
@@ -108,7 +134,7 @@ class Sum(Op):
     @staticmethod
     def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
         """Pass the feedback on to every input."""
-        return (_shared(ctx, grad, ctx.roles),)
+        return (shared(ctx, grad),)
 
 
 def _total(*values: Any) -> Any:
@@ -156,14 +182,16 @@ class Split(Function):
     def backward(ctx: FunctionNode, *grads: Variable) -> tuple[Any, ...]:
         """Collect the feedback on all parts, in order."""
         lead_in = SPLIT_FEEDBACK.format(role=ctx.role)
-        if ctx.size is None or not any(isinstance(grad.data, list) for grad in grads):
-            body: Any = _tagged([body_of(grad) for grad in grads])
+        bodies = [body_of(grad) for grad in grads]
+        if ctx.size is None or not any(isinstance(body, list) for body in bodies):
+            body: Any = _tagged(bodies)
         else:
-            columns = [batched(grad, ctx.size) for grad in grads]
+            columns = [per_sample(body, ctx.size) for body in bodies]
             body = [_tagged(row) for row in zip(*columns, strict=True)]
         source = Feedback(body, "", body)
-        source.evidence = tuple(record for grad in grads for record in grad.evidence)
-        return (passed_on(source, ctx.role, lead_in), None, None)
+        records = (record for grad in grads for record in grad.evidence)
+        source.evidence = tuple({id(record): record for record in records}.values())
+        return (passed_on(connect(source, grads), ctx.role, lead_in), None, None)
 
 
 def _tagged(parts: Sequence[Any]) -> str:

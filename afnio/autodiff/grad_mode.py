@@ -76,7 +76,8 @@ def _wrap_generator(fn: Callable[..., Any], mode: bool) -> Callable[..., Any]:
             try:
                 value, step = (yield item), generator.send
             except GeneratorExit:
-                generator.close()
+                with _GradMode(mode):
+                    generator.close()
                 raise
             except BaseException as error:  # noqa: BLE001 - thrown into the generator
                 value, step = error, generator.throw
@@ -97,7 +98,8 @@ def _wrap_async_generator(fn: Callable[..., Any], mode: bool) -> Callable[..., A
             try:
                 value, step = (yield item), generator.asend
             except GeneratorExit:
-                await generator.aclose()
+                with _GradMode(mode):
+                    await generator.aclose()
                 raise
             except BaseException as error:  # noqa: BLE001 - thrown into the generator
                 value, step = error, generator.athrow
@@ -114,10 +116,11 @@ class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
     _mode = False
 
     @overload
-    def __new__(cls, fn: F) -> F: ...
+    def __new__(cls, fn: F) -> F: ...  # type: ignore[misc]
     @overload
     def __new__(cls, fn: None = None) -> Self: ...
     def __new__(cls, fn: Any = None) -> Any:
+        """Return the mode, or ``fn`` decorated with it."""
         mode = super().__new__(cls)
         if fn is None:
             return mode
@@ -125,6 +128,7 @@ class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
         return mode(fn)
 
     def __init__(self, fn: None = None) -> None:
+        del fn  # a function never gets here: `__new__` returned it, decorated
         super().__init__(self._mode)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import weakref
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 from afnio._variable import Variable
 from afnio.errors import StateError
@@ -29,7 +29,8 @@ class GradientEdge(NamedTuple):
     def __str__(self) -> str:
         return f"({self.node}, {self.output_nr})"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 NO_EDGE: Final = GradientEdge(None, 0)
@@ -48,7 +49,7 @@ class RemovableHandle:
         """Remove the hook; harmless if it is gone already."""
         self._hooks.pop(self.id, None)
 
-    def __enter__(self) -> RemovableHandle:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
@@ -77,8 +78,11 @@ class Node:
 
     qualifier: ClassVar[str] = "afnio.autodiff.graph"
     trusted: ClassVar[bool] = False
-    """Ours, quick and pure: runs on the event loop thread."""
-    is_evaluator: ClassVar[bool] = False
+    """Ours: its backward may run on the event loop thread."""
+    quick: ClassVar[bool] = False
+    """Ours, and its backward never waits."""
+    outputs: int = 1
+    """How many outputs the operation had."""
 
     def __init__(self, next_functions: tuple[GradientEdge, ...] = ()) -> None:
         self.next_functions = next_functions
@@ -104,6 +108,10 @@ class Node:
     def apply(self, *grad_outputs: Variable | None) -> Any:
         """Return one gradient per edge; may return an awaitable of them."""
         raise NotImplementedError
+
+    def flatten(self, result: Any) -> Sequence[Any]:
+        """Bring what ``apply`` returned into the order of the edges."""
+        return result if isinstance(result, (tuple, list)) else (result,)
 
     def release(self) -> None:
         """Let go of what was saved for backward."""
@@ -144,7 +152,6 @@ class AccumulateGrad(Node):
     __slots__ = ("variable",)
 
     qualifier = "afnio.autodiff.function"
-    trusted = True
 
     def __init__(self, variable: Variable) -> None:
         super().__init__()
@@ -154,6 +161,29 @@ class AccumulateGrad(Node):
         """Return nothing: there is nowhere further to go."""
         del grad_outputs
         return ()
+
+
+def topological(roots: Iterable[Node]) -> list[Node]:
+    """List the nodes reachable from ``roots``, every node after all its consumers."""
+    seen: set[Node] = set()
+    done: list[Node] = []
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        stack = [(root, iter(root.next_functions))]
+        while stack:
+            node, edges = stack[-1]
+            for following, _ in edges:
+                if following is not None and following not in seen:
+                    seen.add(following)
+                    stack.append((following, iter(following.next_functions)))
+                    break
+            else:
+                stack.pop()
+                done.append(node)
+    done.reverse()
+    return done
 
 
 def edge_of(variable: Variable) -> GradientEdge:

@@ -9,14 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from afnio._data import normalize
-from afnio._text import fill, placeholders, shorten
+from afnio._data import copy_data, leaves, normalize
+from afnio._text import fill, join_roles, placeholders, shorten
 from afnio._variable import Variable
-from afnio.autodiff._merge import Feedback, batched, passed_on
-from afnio.autodiff._ops_common import elementwise, known, require_variables
+from afnio.autodiff._merge import (
+    Feedback,
+    body_of,
+    how_of,
+    passed_on,
+    per_sample,
+    trail,
+)
+from afnio.autodiff._ops_common import elementwise, fit, known
 from afnio.autodiff._prompts import DERIVED_FEEDBACK, PART_FEEDBACK
+from afnio.autodiff._relay import connect
+from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.function import FunctionNode, Op
 from afnio.errors import InputTypeError, InputValueError, TemplateError
+
+
+def derived(grad: Variable, role: str, step: str) -> Variable:
+    """Pass feedback on, saying by which steps the result came from its source."""
+    how = trail(step, grad)
+    return passed_on(grad, role, DERIVED_FEEDBACK.format(role=role, how=how), how)
 
 
 class StringMethod(Op):
@@ -27,9 +42,7 @@ class StringMethod(Op):
     @staticmethod
     def plan(x: Variable, how: str, call: Callable[[Any], Any]) -> tuple[str, ...]:
         """Return the role, unchanged: the text still serves the same purpose."""
-        del how
-        if (data := known([x])) is not None:
-            elementwise("a string method", call, data)
+        del how, call
         return (x.role,)
 
     @staticmethod
@@ -43,8 +56,7 @@ class StringMethod(Op):
     @staticmethod
     def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
         """Pass the feedback on, saying how the text was changed."""
-        lead_in = DERIVED_FEEDBACK.format(role=ctx.role, how=ctx.how)
-        return (passed_on(grad, ctx.role, lead_in), None, None)
+        return (derived(grad, ctx.role, ctx.how), None, None)
 
 
 _METHODS: dict[str, type[StringMethod]] = {
@@ -90,8 +102,6 @@ class GetItem(Op):
             raise InputTypeError(
                 f"a Variable is indexed with an int or a slice, got {index!r}."
             )
-        if (data := known([x])) is not None:
-            _item(data[0], index)
         return (x.role,)
 
     @staticmethod
@@ -105,46 +115,68 @@ class GetItem(Op):
     def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
         """Put feedback on samples in their places; name the slice of a text."""
         if ctx.size is None:
-            how = PART_FEEDBACK.format(role=ctx.role, part=_describe(ctx.index))
-            return (passed_on(grad, ctx.role, how), None)
+            return (_on_part(grad, ctx.role, ctx.index), None)
         places = range(ctx.size)[ctx.index]
-        data: list[Any] = [""] * ctx.size
+        body = body_of(grad)
         if isinstance(places, int):
-            data[places] = grad.data
-            places = range(places, places + 1)
-        else:
-            for place, text in zip(places, batched(grad, len(places)), strict=True):
-                data[place] = text
-        result = Feedback(data, f"feedback to {ctx.role}", data)
-        result.evidence = tuple(
-            record.but(index=places[record.index])
-            for record in grad.evidence
-            if record.index < len(places)
-        )
-        return (result, None)
+            places, body = range(places, places + 1), [body]
+        data: list[Any] = [""] * ctx.size
+        for place, text in zip(places, per_sample(body, len(places)), strict=True):
+            data[place] = text
+        source = Feedback(data, "", data, how_of(grad))
+        source.evidence = tuple(_moved(record, places) for record in grad.evidence)
+        return (_addressed(connect(source, (grad,)), ctx.role), None)
+
+
+def _moved(record: Evidence, places: range) -> Evidence:
+    index = places[record.index] if record.index < len(places) else record.index
+    return record if index == record.index else record.but(index=index)
+
+
+def _addressed(source: Feedback, role: str) -> Variable:
+    """Pass on feedback per sample, with a lead-in only if there were other steps."""
+    if source.how:
+        lead_in = DERIVED_FEEDBACK.format(role=role, how=source.how)
+        return passed_on(source, role, lead_in)
+    source.role = f"feedback to {role}"
+    return source
+
+
+def _on_part(grad: Variable, role: str, index: int | slice) -> Variable:
+    """Turn feedback on a slice of a text into feedback on the text."""
+    lead_in = PART_FEEDBACK.format(role=role, part=_describe(index))
+    if how := how_of(grad):
+        lead_in += f" ({how} was applied to it)"
+    return passed_on(grad, role, lead_in, trail(_subscript(index), grad))
 
 
 def _item(data: Any, index: int | slice) -> Any:
     if not isinstance(data, (list, str)):
         raise InputTypeError(f"only text and lists have items, got {shorten(data)}.")
     try:
-        return data[index]
+        return copy_data(data[index])
     except IndexError as error:
-        raise _OutOfRange(
+        raise _OutOfRangeError(
             f"index {index} is out of range for {len(data)} items."
         ) from error
 
 
-class _OutOfRange(InputValueError, IndexError):
+class _OutOfRangeError(InputValueError, IndexError):
     """An index past the end; an IndexError, so that iteration protocols end."""
+
+
+def _subscript(index: int | slice) -> str:
+    if isinstance(index, int):
+        return f"[{index}]"
+    bounds = ["" if end is None else str(end) for end in (index.start, index.stop)]
+    step = "" if index.step is None else f":{index.step}"
+    return f"[{':'.join(bounds)}{step}]"
 
 
 def _describe(index: int | slice) -> str:
     if isinstance(index, int):
         return f"character {index}"
-    bounds = [("" if end is None else str(end)) for end in (index.start, index.stop)]
-    step = "" if index.step is None else f":{index.step}"
-    return f"characters [{':'.join(bounds)}{step}]"
+    return f"characters {_subscript(index)}"
 
 
 def get_item(x: Variable, index: int | slice) -> Variable:
@@ -161,7 +193,6 @@ class Map(Op):
     @staticmethod
     def plan(x: Variable, fn: Callable[[Any], Any], purpose: str) -> tuple[str, ...]:
         """Validate the function and return the role."""
-        require_variables("map", (x,))
         if not callable(fn) or not isinstance(purpose, str):
             raise InputTypeError(
                 "map takes a function and a purpose in words, got "
@@ -184,8 +215,7 @@ class Map(Op):
     @staticmethod
     def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
         """Pass the feedback on, saying what was done to the value."""
-        lead_in = DERIVED_FEEDBACK.format(role=ctx.role, how=ctx.how)
-        return (passed_on(grad, ctx.role, lead_in), None, None)
+        return (derived(grad, ctx.role, ctx.how), None, None)
 
 
 def map_values(x: Variable, fn: Callable[[Any], Any], purpose: str = "") -> Variable:
@@ -201,7 +231,7 @@ class Template(Op):
     def plan(
         template: Variable, values: Mapping[str, Any], names: tuple[str, ...]
     ) -> tuple[str, ...]:
-        """Check that every name has its placeholder."""
+        """Return the template's role; a ready template must have every name."""
         del values
         if (data := known([template])) is not None:
             _check_names(data[0], names)
@@ -216,31 +246,29 @@ class Template(Op):
     ) -> Any:
         """Insert each value once; a batched value makes a batch."""
         _check_names(template.data, names)
-        ctx.roles = (template.role, *(value.role for value in values.values()))
-        columns = [template.data, *(value.data for value in values.values())]
-        sizes = [len(column) for column in columns if isinstance(column, list)]
-        if sizes:
-            columns = [c if isinstance(c, list) else [c] * sizes[0] for c in columns]
+        parts = [template, *values.values()]
+        columns = [part.data for part in parts]
+        ctx.roles = tuple(part.role for part in parts)
+        ctx.batched = [isinstance(column, list) for column in columns]
         return elementwise(
             "format",
             lambda text, *filled: fill(text, dict(zip(values, filled, strict=True))),
             columns,
+            spread=True,
         )
 
     @staticmethod
     def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
         """Tell the template, and what filled it, what was said of the result."""
-        how = ".format(...)"
         grads = [
-            passed_on(grad, role, DERIVED_FEEDBACK.format(role=role, how=how))
-            for role in ctx.roles
+            derived(fit(grad, batched), role, ".format(...)")
+            for role, batched in zip(ctx.roles, ctx.batched, strict=True)
         ]
         return (grads[0], tuple(grads[1:]), None)
 
 
 def _check_names(data: Any, names: tuple[str, ...]) -> None:
-    texts = data if isinstance(data, list) else [data]
-    for text in texts:
+    for text in leaves(data):
         if not isinstance(text, str):
             raise InputTypeError(f"format needs text, got {shorten(text)}.")
         missing = [name for name in names if name not in placeholders(text)]
@@ -261,11 +289,45 @@ def format_template(template: Variable, values: Mapping[str, Any]) -> Variable:
     return result
 
 
+class Join(Op):
+    """Join texts; batches are joined sample by sample."""
+
+    @staticmethod
+    def plan(sep: Variable, parts: tuple[Variable, ...]) -> tuple[str, ...]:
+        """Return the roles of the parts, joined."""
+        return (join_roles(part.role for part in parts) or sep.role,)
+
+    @staticmethod
+    def forward(ctx: FunctionNode, sep: Variable, parts: tuple[Variable, ...]) -> Any:
+        """Return the joined text."""
+        columns = [sep.data, *(part.data for part in parts)]
+        ctx.roles = (sep.role, *(part.role for part in parts))
+        ctx.batched = [isinstance(column, list) for column in columns]
+        return elementwise("join", _joined, columns, spread=True)
+
+    @staticmethod
+    def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
+        """Pass the feedback on to the separator and to every part."""
+        grads = [
+            derived(fit(grad, batched), role, ".join(...)")
+            for role, batched in zip(ctx.roles, ctx.batched, strict=True)
+        ]
+        return (grads[0], tuple(grads[1:]))
+
+
+def _joined(sep: Any, *parts: Any) -> str:
+    for text in (sep, *parts):
+        if not isinstance(text, str):
+            raise InputTypeError(
+                f"join needs text, got {type(text).__name__} {shorten(text)}."
+            )
+    return str(sep.join(parts))
+
+
 def join(sep: Variable, parts: Iterable[Variable | str]) -> Variable:
-    """Return ``parts`` joined by ``sep``, recorded as additions."""
-    pieces = list(parts)
-    result: Variable | str = pieces[0] if pieces else ""
-    for piece in pieces[1:]:
-        result = sep.__radd__(result) if isinstance(result, str) else result + sep
-        result = result + piece
-    return result if isinstance(result, Variable) else Variable(result, sep.role)
+    """Return ``parts`` joined by ``sep``."""
+    pieces = tuple(
+        part if isinstance(part, Variable) else Variable(part) for part in parts
+    )
+    result: Variable = Join.apply(sep, pieces)
+    return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from afnio import serialization
 from afnio._data import Data
@@ -12,6 +12,11 @@ from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError
 
 __all__ = ["Demonstrations", "Parameter"]
+
+P = TypeVar("P", bound="Parameter")
+
+_ANY_DATA: Final[Any] = Variable.data
+"""The property that `Demonstrations` puts a check in front of."""
 
 
 class Parameter(Variable):
@@ -136,13 +141,13 @@ class Demonstrations(Parameter):
     @property
     def data(self) -> Data:
         """The rows; assigning validates them and replaces all."""
-        return Variable.data.__get__(self)
+        return super().data
 
     @data.setter
     def data(self, data: Data) -> None:
         rows = [] if data is None else data
         self.check_data(rows)
-        Variable.data.__set__(self, rows)
+        _ANY_DATA.__set__(self, rows)
 
     def rows(self) -> list[list[str]]:
         """Return a copy of the rows."""
@@ -205,7 +210,8 @@ def _sentences(constraints: Iterable[str]) -> tuple[str, ...]:
     for item in found:
         if not isinstance(item, str):
             raise InputTypeError(
-                f"constraints must be texts, got {type(item).__name__}: {shorten(item)}."
+                f"constraints must be texts, got {type(item).__name__}: "
+                f"{shorten(item)}."
             )
     return found
 
@@ -233,14 +239,12 @@ def _field_names(fields: Sequence[str]) -> tuple[str, ...]:
 
 # -- files ----------------------------------------------------------------------------
 
-_SETTINGS: Final = ("name", "constraints", "max_length")
-
 
 def _to_state(param: Parameter) -> dict[str, Any]:
     return {
         "data": param.data,
         "role": param.role,
-        "requires_grad": param.requires_grad,
+        "requires_grad": bool(param.requires_grad),
         "name": param.name,
         "constraints": list(param.constraints),
         "max_length": param.max_length,
@@ -249,10 +253,9 @@ def _to_state(param: Parameter) -> dict[str, Any]:
 
 
 def _from_state(state: Mapping[str, Any]) -> Parameter:
-    settings = {key: state[key] for key in _SETTINGS if key in state}
-    param = Parameter(state["data"], state["role"], state["requires_grad"], **settings)
-    param.grad = state.get("grad")
-    return param
+    keys = ("data", "role", "name", "constraints", "max_length")
+    param = Parameter(**{key: state[key] for key in keys})
+    return _restored(param, state)
 
 
 def _demos_to_state(demos: Demonstrations) -> dict[str, Any]:
@@ -262,13 +265,20 @@ def _demos_to_state(demos: Demonstrations) -> dict[str, Any]:
 
 
 def _demos_from_state(state: Mapping[str, Any]) -> Demonstrations:
-    keys = ("role", "requires_grad", "name", "fields", "max_demos")
-    demos = Demonstrations(state["data"], **{key: state[key] for key in keys})
-    demos.grad = state.get("grad")
-    return demos
+    keys = ("data", "role", "name", "fields", "max_demos")
+    demos = Demonstrations(**{key: state[key] for key in keys})
+    return _restored(demos, state)
 
 
-serialization.register_type("parameter", Parameter, _to_state, _from_state)
+def _restored(param: P, state: Mapping[str, Any]) -> P:
+    if not isinstance(state["requires_grad"], bool):
+        raise InputTypeError(f"requires_grad is {shorten(state['requires_grad'])}.")
+    param.requires_grad = state["requires_grad"]
+    param.grad = state["grad"]
+    return param
+
+
+serialization.register_type("Parameter", Parameter, _to_state, _from_state)
 serialization.register_type(
-    "demonstrations", Demonstrations, _demos_to_state, _demos_from_state
+    "Demonstrations", Demonstrations, _demos_to_state, _demos_from_state
 )

@@ -11,6 +11,11 @@ from afnio.models._limits import Limits
 from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._prices import Price, UnknownPriceWarning
 from afnio.models._retry import RetryPolicy
+from afnio.models._roles import (
+    BackwardModelClient,
+    get_backward_model_client,
+    set_backward_model_client,
+)
 from afnio.models._usage import Usage
 from afnio.models.model import (
     BaseModel,
@@ -18,8 +23,10 @@ from afnio.models.model import (
     EmbeddingModel,
     TextCompletionModel,
 )
+from afnio.models.model_registry import get_model, register_provider
 
 __all__ = [
+    "BackwardModelClient",
     "BaseModel",
     "Budget",
     "ChatCompletionModel",
@@ -35,6 +42,10 @@ __all__ = [
     "UnknownPriceWarning",
     "Usage",
     "deadline",
+    "get_backward_model_client",
+    "get_model",
+    "register_provider",
+    "set_backward_model_client",
     "set_budget",
     "use_cache",
 ]

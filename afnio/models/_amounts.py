@@ -92,15 +92,17 @@ def output_tokens(args: Mapping[str, Any], default: int) -> int:
     return default
 
 
-def worst_case(request: Request, *, prices: PriceBook, default_output: int) -> Worst:
-    """Return the most that ``request`` can cost."""
+def worst_case(
+    request: Request, model: str | None, *, prices: PriceBook, default_output: int
+) -> Worst:
+    """Return the most that ``request`` can cost when ``model`` answers it."""
     prompt = input_tokens(request)
     reply = output_tokens(request.args, default_output)
     usage = Usage(input_tokens=prompt, output_tokens=reply)
-    usd = prices.cost(usage, request.model)
+    usd = prices.cost(usage, model)
     return Worst(
         amount=Amount(usd=usd or Decimal(0), tokens=prompt + reply, calls=1),
         role=request.role,
-        model=request.model or "",
+        model=model or "",
         is_priced=usd is not None,
     )

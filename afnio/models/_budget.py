@@ -277,7 +277,7 @@ def active_budgets() -> tuple[Budget, ...]:
     if default is None and len(stack) < 2:  # noqa: PLR2004 - nothing to put in order
         return stack
     every = {*stack} if default is None else {*stack, default}
-    return tuple(sorted(every, key=lambda budget: budget._serial))  # noqa: SLF001
+    return tuple(sorted(every, key=lambda budget: budget._serial))
 
 
 class Reservation:

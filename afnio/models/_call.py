@@ -85,7 +85,7 @@ async def call(
         reply = await work()
     else:
         flight = (key.digest, id(cache), active_budgets())
-        reply = await _shared(client._flights.get(), flight, work)  # noqa: SLF001
+        reply = await _shared(client._flights.get(), flight, work)
     return with_parsed(reply, request)
 
 
@@ -134,24 +134,31 @@ async def _answer(
             )
         return await _paid(client, request, send)
     if (hit := cache.lookup(key)) is not None:
-        client._meter.add_cached(role=request.role, model=request.model)  # noqa: SLF001
-        _log.debug("%s %s: from cache", request.role, request.model)
+        client._meter.add_cached(role=request.role, model=_name(client, request))
+        _log.debug("%s %s: from cache", request.role, _name(client, request))
         return hit
     reply = await _paid(client, request, send)
     await cache.store(key, reply)
     return reply
 
 
+def _name(client: BaseModel, request: Request) -> str | None:
+    """Return the model that answers, as usage and prices name it."""
+    return request.model or client.model
+
+
 async def _paid(client: BaseModel, request: Request, send: Send) -> Reply:
     """Charge every enclosing budget for the call."""
-    prices = client._prices  # noqa: SLF001
-    budgets = active_budgets()
+    prices = client._prices
+    budgets, name = active_budgets(), _name(client, request)
     if not budgets:
-        prices.warn_if_unknown(request.model)
+        prices.warn_if_unknown(name)
         return await _metered(client, request, send)
-    worst = worst_case(request, prices=prices, default_output=client.default_max_tokens)
+    worst = worst_case(
+        request, name, prices=prices, default_output=client.default_max_tokens
+    )
     if all(budget.usd is None for budget in budgets):
-        prices.warn_if_unknown(request.model)
+        prices.warn_if_unknown(name)
     async with Reservation(budgets, worst) as reservation:
         reservation.actual = Amount(calls=1)
         reply = await _metered(client, request, send)
@@ -163,16 +170,15 @@ async def _paid(client: BaseModel, request: Request, send: Send) -> Reply:
 
 async def _metered(client: BaseModel, request: Request, send: Send) -> Reply:
     """Count what the call cost, or that it failed."""
-    meter, started = client._meter, time.monotonic()  # noqa: SLF001
+    meter, name, started = client._meter, _name(client, request), time.monotonic()
     try:
         reply = await _timely(client, request, send)
     except ModelError as error:
-        meter.add_failed(role=request.role, model=request.model)
-        error.model = error.model or request.model
-        _log.debug("%s %s: %s", request.role, request.model, type(error).__name__)
+        meter.add_failed(role=request.role, model=name)
+        error.model = error.model or name
+        _log.debug("%s %s: %s", request.role, name, type(error).__name__)
         raise
-    name = request.model or reply.model
-    cost = client._prices.cost(reply.usage, name) or Decimal(0)  # noqa: SLF001
+    cost = client._prices.cost(reply.usage, name) or Decimal(0)
     if cost != reply.usage.cost_usd:
         reply = replace(reply, usage=reply.usage.priced(cost))
     meter.add(reply.usage, role=request.role, model=name)
@@ -190,7 +196,7 @@ async def _metered(client: BaseModel, request: Request, send: Send) -> Reply:
 
 async def _timely(client: BaseModel, request: Request, send: Send) -> Reply:
     """Hold the deadlines of the block and of the client."""
-    policy, ends = client._retry, _deadline.get()  # noqa: SLF001
+    policy, ends = client._retry, _deadline.get()
     if policy.deadline_s is not None:
         own = time.monotonic() + policy.deadline_s
         ends = own if ends is None else min(ends, own)
@@ -212,25 +218,23 @@ async def _timely(client: BaseModel, request: Request, send: Send) -> Reply:
 
 async def _limited(client: BaseModel, request: Request, send: Send) -> Reply:
     """Try, and try again, each attempt in a slot of the endpoint's limiter."""
-    limiter = client._limiter()  # noqa: SLF001
-    if limiter is None:
-        attempt = partial(send, request)
-    else:
+    limiter = client._limiter()
+    if limiter is not None:
         tokens = _expected_tokens(client, request)
-        attempt = partial(_in_slot, limiter, tokens, request, send)
-    return await with_retries(attempt, client._retry, label=request.role)  # noqa: SLF001
+        send = partial(_in_slot, limiter, tokens, send)
+    return await with_retries(partial(send, request), client._retry, label=request.role)
 
 
 def _expected_tokens(client: BaseModel, request: Request) -> int:
     """Return what a provider is likely to count against tokens per minute."""
-    limits = client._limits  # noqa: SLF001
+    limits = client._limits
     if limits is None or limits.tokens_per_minute is None:
         return 0
     return input_tokens(request) // _BYTES_PER_TOKEN + output_tokens(request.args, 0)
 
 
 async def _in_slot(
-    limiter: Limiter, tokens: int, request: Request, send: Send
+    limiter: Limiter, tokens: int, send: Send, request: Request
 ) -> Reply:
     async with limiter.slot(tokens):
         return await send(request)

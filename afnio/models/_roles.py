@@ -23,8 +23,8 @@ class BackwardModelClient:
 
     Args:
         client: Who answers.
-        completion_args: Arguments of every call, such as ``temperature``; ``model`` among
-            them overrides the client's own.
+        completion_args: Arguments of every call, such as ``temperature``; ``model``
+            among them overrides the client's own.
         client_args: What the client was made with.
         path: The ``"provider/model"`` path it was made from, if it was.
     """
@@ -57,7 +57,10 @@ class BackwardModelClient:
         return dict(self._completion_args)
 
     def matches(
-        self, path: str, client_args: Mapping[str, Any], completion_args: Mapping[str, Any]
+        self,
+        path: str,
+        client_args: Mapping[str, Any],
+        completion_args: Mapping[str, Any],
     ) -> bool:
         """Whether this client was made from just these settings."""
         return (
@@ -133,8 +136,8 @@ def set_backward_model_client(
         return _setting.apply(ready)
     if not isinstance(model_path, str):
         raise InputTypeError(
-            f"model_path is {type(model_path).__name__}; expected 'provider/model' or a "
-            "ChatCompletionModel."
+            f"model_path is {type(model_path).__name__}; expected 'provider/model' or "
+            "a ChatCompletionModel."
         )
     return _setting.apply(_made(model_path, client_args or {}, completion_args or {}))
 

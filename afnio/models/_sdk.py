@@ -36,7 +36,9 @@ from afnio.models.model import ChatCompletionModel
 _DUMMY_KEY: Final = "none"
 """Sent to servers of one's own, which ask for no key."""
 
-_SECRETS: Final = re.compile(r"(?:sk|pk|rk|key)-[\w*.-]{6,}|Bearer\s+\S+", re.IGNORECASE)
+_SECRETS: Final = re.compile(
+    r"(?:sk|pk|rk|key)-[\w*.-]{6,}|Bearer\s+\S+", re.IGNORECASE
+)
 _TOO_LONG: Final = re.compile(
     r"context_length_exceeded|maximum context length|prompt is too long|"
     r"exceeds? the available context size|context window",
@@ -103,7 +105,7 @@ class SdkModel(ChatCompletionModel):
         api_key: str | Callable[[], Any] | None = None,
         base_url: str | None = None,
         model: str | None = None,
-        timeout: Any = None,  # noqa: ASYNC109 - the SDK's word
+        timeout: Any = None,
         max_retries: int = 2,
         **options: Unpack[SdkOptions],
     ) -> None:
@@ -119,9 +121,7 @@ class SdkModel(ChatCompletionModel):
         self._clients: LoopLocal[Any] = LoopLocal(self._connect)
         super().__init__(self._package, self._describe(options), usage)
         own = self._base_url == self._default_url
-        self._prices = PriceBook(
-            self._package, api_url=None if own else self._base_url
-        )
+        self._prices = PriceBook(self._package, api_url=None if own else self._base_url)
         _refuse_sync(options.get("http_client"))
 
     @property

@@ -58,7 +58,7 @@ class Applied(Generic[T]):
     def __enter__(self) -> T:
         if self._token is not None:
             raise StateError("this setting is already in force; make a new one.")
-        self._token = self._setting._enter(self._value, self._previous)  # noqa: SLF001
+        self._token = self._setting._enter(self._value, self._previous)
         return self._value
 
     def __exit__(
@@ -69,4 +69,4 @@ class Applied(Generic[T]):
     ) -> None:
         assert self._token is not None
         token, self._token = self._token, None
-        self._setting._leave(token)  # noqa: SLF001 - two halves of one class
+        self._setting._leave(token)

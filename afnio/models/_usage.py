@@ -98,7 +98,9 @@ class Usage:
 
         The cost is not read: it follows from a price, or is restored on its own.
         """
-        fields = {name: _count(document.get(key)) for key, name in _TOP.items()}
+        fields: dict[str, Any] = {
+            name: _count(document.get(key)) for key, name in _TOP.items()
+        }
         for group, names in _DETAILS.items():
             details = document.get(group) or {}
             for key, name in names.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -19,7 +20,13 @@ __all__ = ["Anthropic", "AsyncAnthropic"]
 DEFAULT_MAX_TOKENS: Final = 4096
 """Reply tokens asked for when a call sets no maximum; the API demands one."""
 
-_STOP_REASONS: Final = {"pause_turn": "pause", "model_context_window_exceeded": "max_tokens"}
+_STOP_REASONS: Final = {
+    "pause_turn": "pause",
+    "model_context_window_exceeded": "max_tokens",
+}
+_SAMPLING: Final = frozenset({"temperature", "top_p", "top_k"})
+"""Arguments that some models, and so some versions of the SDK, do without."""
+
 _SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 
 
@@ -50,6 +57,7 @@ class Anthropic(SdkModel):
     async def _send(self, request: Request) -> Reply:
         sdk = await self._sdk()
         payload = _payload(request)
+        _move_unknown(payload, sdk.messages.create)
         with self._our_errors(request.model):
             response = await sdk.messages.create(**payload)
         return _reply(response, self._endpoint_name(request.model))
@@ -84,6 +92,14 @@ def _payload(request: Request) -> dict[str, Any]:
     if system:
         args.setdefault("system", system)
     return {**args, "messages": list(_turns(request.messages))}
+
+
+def _move_unknown(payload: dict[str, Any], create: Callable[..., Any]) -> None:
+    """Send what this version of the SDK no longer names in the body nevertheless."""
+    named = inspect.signature(create).parameters
+    moved = {k: payload.pop(k) for k in _SAMPLING & payload.keys() if k not in named}
+    if moved:
+        payload["extra_body"] = {**moved, **(payload.get("extra_body") or {})}
 
 
 def _set_format(args: dict[str, Any]) -> None:

@@ -52,7 +52,9 @@ def register_provider(name: str, factory: Factory | str) -> None:
         InputValueError: The name is taken, or could not stand in a path.
     """
     if not name or "/" in name:
-        raise InputValueError(f"{name!r} cannot name a provider: empty, or has a slash.")
+        raise InputValueError(
+            f"{name!r} cannot name a provider: empty, or has a slash."
+        )
     if name in PROVIDERS or _registered.get(name, factory) != factory:
         raise InputValueError(f"the provider name {name!r} is taken; choose another.")
     _registered[name] = factory

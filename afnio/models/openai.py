@@ -30,9 +30,9 @@ _STOP_REASONS: Final = {
 class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
     """A client of OpenAI, or of any server with its API (``base_url=…``).
 
-    Every method works blocking and, with an ``a`` before its name, awaited. Arguments of
-    calls are the SDK's, passed on as they are; ``response_format`` may also be a pydantic
-    class, whose instance is then in ``Reply.parsed``.
+    Every method works blocking and, with an ``a`` before its name, awaited. Arguments
+    of calls are the SDK's, passed on as they are; ``response_format`` may also be a
+    pydantic class, whose instance is then in ``Reply.parsed``.
 
     Example:
         >>> from afnio.models.openai import OpenAI
@@ -65,9 +65,7 @@ class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
 
     async def _through(self, message: Any, kind: Any, args: dict[str, Any]) -> Reply:
         how = {
-            name: args.pop(name)
-            for name in ("role", "sample_index")
-            if name in args
+            name: args.pop(name) for name in ("role", "sample_index") if name in args
         }
         use_cache = args.pop("cache", True)
         request = Request(
@@ -89,7 +87,9 @@ class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
         sdk = await self._sdk()
         prompt = request.messages[0]["content"]
         with self._our_errors(request.model):
-            response = await sdk.completions.create(prompt=prompt, **_wire(request.args))
+            response = await sdk.completions.create(
+                prompt=prompt, **_wire(request.args)
+            )
         choice = _first_choice(response, self._endpoint_name(request.model))
         return Reply(
             read(choice, "text") or "",

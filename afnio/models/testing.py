@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Final, TypeAlias
@@ -94,6 +95,13 @@ class ScriptedModel(ChatCompletionModel):
         """The name only: the same script in another process is the same model."""
         return {"client": "ScriptedModel", **(self._config or {})}
 
+    def _arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep ``requests`` to what the caller passed: no default model."""
+        given = super()._arguments(args)
+        if "model" not in args:
+            given.pop("model", None)
+        return given
+
     async def _send(self, request: Request) -> Reply:
         self.requests.append(request)
         answer = self._script(request)
@@ -112,7 +120,7 @@ def _script(replies: Replies) -> Callable[[Request], Any]:
         return lambda _request: replies
     if callable(replies):
         return lambda request: call_user(
-            lambda: replies(list(request.messages), **request.args)
+            partial(replies, list(request.messages), **request.args)
         )
     if isinstance(replies, Mapping):
         return lambda request: _matching(replies, request)
@@ -178,7 +186,7 @@ def _as_reply(answer: Any, request: Request) -> Reply:
     usage = Usage(
         input_tokens=_tokens(prompt), output_tokens=_tokens(len(answer or ""))
     )
-    return Reply(answer, usage=usage, model=request.model)
+    return Reply(answer, usage=usage)
 
 
 def _tokens(characters: int) -> int:

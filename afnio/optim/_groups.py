@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from afnio._text import closest, shorten
 from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError
 
-Params = Iterable[Variable] | Iterable[dict[str, Any]]
+ParamsT: TypeAlias = Iterable[Variable] | Iterable[dict[str, Any]]
 """Parameters in a fixed order, or group dicts that each hold ``params``."""
 
 _FREE_KEYS = {"params", "name"}
 
 
-def as_groups(params: Params) -> list[dict[str, Any]]:
+def as_groups(params: ParamsT) -> list[dict[str, Any]]:
     """Return parameter groups as dicts with a list of ``params`` each.
 
     Raises:

@@ -30,23 +30,19 @@ def to_plain(value: Any) -> Any:
             "requires_grad": value.requires_grad,
         }
         return {VARIABLE: held}
-    if isinstance(value, BackwardModelClient):
-        return copy.deepcopy(value.client)
-    if isinstance(value, BaseModel):
-        return copy.deepcopy(value)
-    if isinstance(value, tuple):
-        return {TUPLE: [to_plain(item) for item in value]}
-    if isinstance(value, list):
-        return [to_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        if _is_simple(value):
-            return {key: to_plain(item) for key, item in value.items()}
-        return {MAPPING: [[to_plain(k), to_plain(v)] for k, v in value.items()]}
-    return value
+    if isinstance(value, (BackwardModelClient, BaseModel)):
+        client = value.client if isinstance(value, BackwardModelClient) else value
+        return copy.deepcopy(client)
+    if isinstance(value, (list, tuple)):
+        items = [to_plain(item) for item in value]
+        return {TUPLE: items} if isinstance(value, tuple) else items
+    return _plain_mapping(value) if isinstance(value, Mapping) else value
 
 
-def _is_simple(value: Mapping[Any, Any]) -> bool:
-    return all(isinstance(key, str) and not key.startswith("__") for key in value)
+def _plain_mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
+    if all(isinstance(key, str) and not key.startswith("__") for key in value):
+        return {key: to_plain(item) for key, item in value.items()}
+    return {MAPPING: [[to_plain(k), to_plain(v)] for k, v in value.items()]}
 
 
 def from_plain(value: Any) -> Any:
@@ -69,9 +65,7 @@ def is_client(value: Any) -> bool:
     return isinstance(value, Mapping) and set(value) == _CLIENT_KEYS
 
 
-def restore_option(
-    key: str, value: Any, group: int, clients: Mapping[str, Any]
-) -> Any:
+def restore_option(key: str, value: Any, group: int, clients: Mapping[str, Any]) -> Any:
     """Return a group option from plain data, clients replaced by the given ones.
 
     Args:

@@ -1,4 +1,4 @@
-"""Paired statistics on per-sample scores: exact, deterministic, standard library only."""
+"""Paired statistics on per-sample scores: deterministic, standard library only."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def sign_test(wins: int, losses: int) -> float:
     if total == 0:
         return 1.0
     tail = sum(math.comb(total, k) for k in range(wins, total + 1))
-    return tail / 2**total
+    return float(tail / 2**total)
 
 
 def wins_and_losses(
     parent: Sequence[float], candidate: Sequence[float]
 ) -> tuple[int, int]:
-    """Count the samples on which the candidate is better, and those where it is worse."""
+    """Count the samples on which the candidate is better, and those it is worse on."""
     pairs = list(zip(parent, candidate, strict=True))
     return sum(c > p for p, c in pairs), sum(c < p for p, c in pairs)
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from afnio._dispatch import call_user, on_loop, run_sync
 from afnio._variable import Variable
 from afnio.autodiff.graph import RemovableHandle
 from afnio.errors import InputValueError
-from afnio.optim._groups import Params, as_groups, check_distinct, complete
+from afnio.optim._groups import ParamsT, as_groups, check_distinct, complete
 from afnio.optim._state import from_plain, restore_option, to_plain
 from afnio.optim.records import StepRecord
 
-__all__ = ["Closure", "Optimizer", "Params"]
+__all__ = ["Closure", "Optimizer", "ParamsT", "StateDict"]
 
 Closure = Callable[..., Any]
 """Evaluates the program as it is now and returns its score; see `Optimizer.step`."""
+
+StateDict: TypeAlias = dict[str, Any]
+"""What `Optimizer.state_dict` returns."""
 
 
 class Optimizer:
@@ -36,16 +39,13 @@ class Optimizer:
         state: What the optimizer keeps per parameter.
         history: A `StepRecord` of every candidate, oldest first.
         on_record: Functions called with each new `StepRecord`, after the step.
-        requires_closure: Whether ``step`` needs a closure.
 
     Raises:
         InputTypeError: Not Variables, or not in a fixed order.
         InputValueError: None at all, one twice, not a leaf, or one without grad.
     """
 
-    requires_closure: bool = False
-
-    def __init__(self, params: Params, defaults: Mapping[str, Any]) -> None:
+    def __init__(self, params: ParamsT, defaults: Mapping[str, Any]) -> None:
         self.defaults: dict[str, Any] = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Variable, dict[str, Any]] = defaultdict(dict)
@@ -56,6 +56,11 @@ class Optimizer:
         self._post_hooks: dict[int, Callable[..., Any]] = {}
         for group in as_groups(params):
             self.add_param_group(group)
+
+    @property
+    def requires_closure(self) -> bool:
+        """Whether ``step`` needs a closure."""
+        return False
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add parameters, with options of their own if wanted.
@@ -130,7 +135,7 @@ class Optimizer:
 
     # -- state --------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Return everything needed to continue, as plain data.
 
         Parameters are numbered over all groups; model clients are described, without

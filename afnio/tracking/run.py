@@ -221,7 +221,7 @@ def _status(status: RunStatus | str) -> RunStatus:
         ) from error
 
 
-def init(  # noqa: PLR0917 - documented
+def init(
     namespace_slug: str,
     project_display_name: str,
     name: str | None = None,

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
+from afnio._files import write_atomic
 from afnio._text import shorten
 from afnio.errors import FileFormatError, InputTypeError
 
@@ -72,17 +72,7 @@ def claim(parent: Path, name: str) -> tuple[Path, str]:
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Replace ``path`` by ``data`` in one step: readers see the old or the new file."""
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    with NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(text)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-    temporary.replace(path)
+    write_atomic(path, text.encode("utf-8", "surrogatepass"))
 
 
 def read_json(path: Path) -> dict[str, Any]:

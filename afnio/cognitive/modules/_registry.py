@@ -160,14 +160,14 @@ class Registry:
             _check_name(name)
             if hasattr(type(self), name):
                 raise SlotNameError(
-                    f"{type(self).__name__}.{name} is part of the class; choose another "
-                    f"name for {kind.noun}."
+                    f"{type(self).__name__}.{name} is part of the class; choose "
+                    f"another name for {kind.noun}."
                 )
             self._forget(name)
             self.__dict__.pop(name, None)
-        if kind is PARAMETER and value is not None and value.name is None:
-            value.name = name
         store[name] = value
+        if kind is PARAMETER and value is not None and not name.isdigit():
+            value.name = value.name or name
 
     def _register(self, kind: Kind, name: str, value: Any) -> None:
         if kind.store not in self.__dict__:
@@ -257,9 +257,7 @@ def _check_name(name: object) -> None:
     if not isinstance(name, str):
         raise InputTypeError(f"a name must be a str, got {type(name).__name__}.")
     if not name or "." in name:
-        raise SlotNameError(
-            f"a name must not be empty or contain a dot, got {name!r}."
-        )
+        raise SlotNameError(f"a name must not be empty or contain a dot, got {name!r}.")
 
 
 def _explain_chat(name: str, messages: Any) -> None:

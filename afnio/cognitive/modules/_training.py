@@ -1,4 +1,4 @@
-"""What a Trainer calls on a module: steps to override, and hooks that do nothing yet."""
+"""What a Trainer calls on a module: steps to override, and hooks that do nothing."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Trainable:
             ``(score, explanation)``, a dict whose key ``loss`` holds that pair and
             whose other keys are metrics, or None to skip the batch.
         """
-        self._must_override("training_step")
+        self._must_override("training_step", batch, batch_idx)
 
     def validation_step(self, batch: Any, batch_idx: int) -> Any:
         """Evaluate one validation batch; returns as `training_step` does."""
-        self._must_override("validation_step")
+        self._must_override("validation_step", batch, batch_idx)
 
     def test_step(self, batch: Any, batch_idx: int) -> Any:
         """Evaluate one test batch; returns as `training_step` does."""
-        self._must_override("test_step")
+        self._must_override("test_step", batch, batch_idx)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
         """Return the predictions for one batch: by default, what calling it returns."""
@@ -58,7 +58,8 @@ class Trainable:
             )
         return self._optimizers
 
-    def _must_override(self, name: str) -> NoReturn:
+    def _must_override(self, name: str, *args: Any) -> NoReturn:
+        del args
         raise NotImplementedError(
             f"{type(self).__name__} defines no {name}(); the Trainer needs it here."
         )

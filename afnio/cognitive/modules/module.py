@@ -8,15 +8,18 @@ dicts) and `_training` (what a Trainer calls).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self, TypeVar
 
 from afnio._data import brief_text
 from afnio._text import shorten
 from afnio.cognitive.modules._state import Stateful
 from afnio.cognitive.modules._training import Trainable
+from afnio.cognitive.parameter import Parameter
 from afnio.errors import InputValueError
 from afnio.models import BaseModel
+
+T = TypeVar("T")
 
 
 class Module(Stateful, Trainable):
@@ -105,7 +108,7 @@ class Module(Stateful, Trainable):
 
         Gradients and the optimizers that a Trainer has stored stay behind.
         """
-        for client in _clients(self.__dict__):
+        for client in _clients(self.__dict__, set()):
             memo[id(client)] = client
         memo[id(self._optimizers)] = None
         result = self.__class__.__new__(self.__class__)
@@ -118,56 +121,45 @@ class Module(Stateful, Trainable):
         return ""
 
     def __repr__(self) -> str:
-        return self._tree([])
+        return self._tree(repr, [])
 
     def __str__(self) -> str:
         """Return the repr, with a line for every Parameter: its role and its text."""
-        return self._tree(
-            f"({name}): {_shown(param)}"
-            for name, param in self._parameters.items()
-            if param is not None
-        )
+        own = _filled(self._parameters)
+        return self._tree(str, [f"({name}): {_shown(param)}" for name, param in own])
 
-    def _tree(self, lines: Any) -> str:
-        show = repr if isinstance(lines, list) else str
-        extra = self.extra_repr()
+    def _tree(self, show: Callable[[Any], str], lines: list[str]) -> str:
+        name, extra = type(self).__name__, self.extra_repr()
+        children = _filled(self._modules)
+        if not lines and not children and "\n" not in extra:
+            return f"{name}({extra})"
         body = [
             *(extra.split("\n") if extra else ()),
             *lines,
-            *(
-                f"({name}): {_indent(show(child))}"
-                for name, child in self._modules.items()
-                if child is not None
-            ),
+            *(f"({key}): {show(child)}" for key, child in children),
         ]
-        name = type(self).__name__
-        if not body:
-            return f"{name}()"
-        if body == [extra]:
-            return f"{name}({extra})"
-        return f"{name}(\n{''.join(f'  {line}{chr(10)}' for line in body)})"
+        inside = "".join(f"\n{line}" for line in body).replace("\n", "\n  ")
+        return f"{name}({inside}\n)"
 
 
-def _indent(text: str) -> str:
-    return text.replace("\n", "\n  ")
+def _filled(store: Mapping[str, T | None]) -> list[tuple[str, T]]:
+    return [(name, value) for name, value in store.items() if value is not None]
 
 
-def _shown(param: Any) -> str:
+def _shown(param: Parameter) -> str:
     state = "" if param.requires_grad else ", frozen"
     text = shorten(param.data) if param.is_ready() else "..."
     return f"{brief_text(param.label)}{state}: {text}"
 
 
-def _clients(value: Any) -> Iterator[BaseModel]:
+def _clients(value: Any, seen: set[int]) -> Iterator[BaseModel]:
     """Yield the model clients in plain containers; children copy their own."""
     if isinstance(value, BaseModel):
         yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _clients(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _clients(item)
+    elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+        seen.add(id(value))
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _clients(item, seen)
 
 
 __all__ = ["Module"]

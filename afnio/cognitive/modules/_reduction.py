@@ -1,0 +1,38 @@
+"""How evaluator modules configure what becomes of a batch's scores."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from afnio._variable import Variable
+from afnio.cognitive.modules._given import NOT_GIVEN, as_buffer
+from afnio.cognitive.modules.module import Module
+
+
+class Reducing(Module):
+    """A module with a reduction: the sum, unless something else is configured.
+
+    The default is no part of the state; only what was given is.
+    """
+
+    reduction_fn: Callable[[list[Any]], Any] | None
+    reduction_fn_purpose: Variable | None
+
+    def _register_reduction(self, fn: Any, purpose: Any) -> None:
+        self._sums_up = fn is NOT_GIVEN
+        given = None if fn is NOT_GIVEN else fn
+        self.register_function("reduction_fn", given)
+        words = None if purpose is NOT_GIVEN else as_buffer(purpose, "purpose")
+        self.register_buffer("reduction_fn_purpose", words)
+
+    def _reduction(self, fn: Any, purpose: Any) -> tuple[Any, Any]:
+        """Return the function and its purpose: a call's, the module's, or the sum."""
+        if fn is NOT_GIVEN:
+            default = builtins.sum if self._sums_up else None
+            fn = self.reduction_fn or default
+        if purpose is NOT_GIVEN:
+            default_purpose = None if fn is None else "summation"
+            purpose = self.reduction_fn_purpose or default_purpose
+        return fn, purpose

@@ -1,0 +1,20 @@
+"""Optimizers: they change parameters by what the feedback says, and keep the record."""
+
+from afnio.optim import controls, gates, records
+from afnio.optim.controls import NoOp, RandomRewrite
+from afnio.optim.few_shot import FewShot
+from afnio.optim.optimizer import Optimizer
+from afnio.optim.tgd import TGD, RewriteOptions, tgd
+
+__all__ = [  # noqa: RUF022 - plain order, as in every other package
+    "FewShot",
+    "NoOp",
+    "Optimizer",
+    "RandomRewrite",
+    "RewriteOptions",
+    "TGD",
+    "controls",
+    "gates",
+    "records",
+    "tgd",
+]

@@ -1,0 +1,156 @@
+"""Evaluating candidates: install their data, call the closure, restore."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from afnio._dispatch import call_user, gather
+from afnio._variable import Variable
+from afnio.autodiff.grad_mode import no_grad
+from afnio.errors import InputTypeError, StateError
+from afnio.optim._scores import asettle, sample_scores
+from afnio.optim.gates import Decision, Gate, SequentialGate
+
+Values: TypeAlias = Mapping[Variable, Any]
+"""Data that a candidate gives to parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One evaluation of the program."""
+
+    result: Any
+    """What the closure returned; a list of parts if it evaluates in blocks."""
+    scores: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """The mean score."""
+        return sum(self.scores) / len(self.scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A candidate's evaluation, and what the gate said about it."""
+
+    trial: Trial
+    decision: Decision
+
+
+class Trials:
+    """Evaluates candidates with a closure, several at a time.
+
+    Operations keep the values they are called with. So the closure only has to be
+    *called* with a candidate installed; its model calls run on while the next one is
+    installed and called. A closure that waits inside makes the candidates take turns.
+
+    Args:
+        closure: Called as ``closure()``. If it has an attribute ``blocks`` above 1, it
+            is called as ``closure(block)`` for each block from 0 instead, so that a
+            sequential gate can stop early; every candidate must get the same samples.
+
+    Raises:
+        StateError: There is no closure.
+        InputTypeError: It cannot be called.
+    """
+
+    def __init__(self, closure: Any, owner: str) -> None:
+        if closure is None:
+            raise StateError(
+                f"{owner} accepts changes on evidence: call step(closure) with a "
+                "function that evaluates the program and returns its scores."
+            )
+        if not callable(closure):
+            raise InputTypeError(
+                f"closure must be a function, got {type(closure).__name__}."
+            )
+        self._closure = closure
+        self._turn = asyncio.Lock()
+        self.blocks: int = getattr(closure, "blocks", 1)
+
+    async def evaluate(self, values: Values) -> Trial:
+        """Evaluate one candidate on everything."""
+        parts = await gather(self._part(values, block) for block in range(self.blocks))
+        return _joined(parts)
+
+    async def judge(
+        self, candidates: Sequence[Values], parent: Trial, gate: Gate
+    ) -> list[Verdict]:
+        """Evaluate candidates at once, each only as far as the gate needs it."""
+        return await gather(self._race(values, parent, gate) for values in candidates)
+
+    async def _race(self, values: Values, parent: Trial, gate: Gate) -> Verdict:
+        if self.blocks == 1 or not isinstance(gate, SequentialGate):
+            trial = await self.evaluate(values)
+            return Verdict(trial, gate.decide(parent.scores, trial.scores))
+        parts: list[Trial] = []
+        for block in range(self.blocks):
+            parts.append(await self._part(values, block))
+            trial = _joined(parts)
+            seen = parent.scores[: len(trial.scores)]
+            decision = gate.early(seen, trial.scores, len(parent.scores))
+            if decision is not None:
+                return Verdict(trial, decision)
+        return Verdict(trial, gate.decide(parent.scores, trial.scores))
+
+    async def _part(self, values: Values, block: int) -> Trial:
+        args = (block,) if self.blocks > 1 else ()
+        async with self._turn:
+            result = await self._call(values, args)
+        await asettle(result)
+        scores = tuple(sample_scores(result))
+        if not scores:
+            raise InputTypeError("the closure returned no scores.")
+        return Trial(result, scores)
+
+    async def _call(self, values: Values, args: tuple[int, ...]) -> Any:
+        closure = self._closure
+        if not inspect.iscoroutinefunction(closure):
+            return await call_user(_call_with, values, closure, args)
+        with _Installed(values), no_grad():
+            return await closure(*args)
+
+
+def _call_with(values: Values, closure: Any, args: tuple[int, ...]) -> Any:
+    with _Installed(values), no_grad():
+        return closure(*args)
+
+
+class _Installed:
+    """Gives parameters other data inside a ``with`` block."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._before: list[tuple[Variable, Any]] = []
+
+    def __enter__(self) -> None:
+        self._before = [(param, param.data) for param in self._values]
+        for param, data in self._values.items():
+            param.data = data
+
+    def __exit__(self, *error: object) -> None:
+        for param, data in self._before:
+            param.data = data
+
+
+def _joined(parts: Sequence[Trial]) -> Trial:
+    if len(parts) == 1:
+        return parts[0]
+    scores = tuple(score for part in parts for score in part.scores)
+    return Trial([part.result for part in parts], scores)
+
+
+def best(verdicts: Sequence[Verdict | None]) -> int | None:
+    """Return which accepted candidate gains most, the first of equals, or None."""
+    found: int | None = None
+    gain = 0.0
+    for number, verdict in enumerate(verdicts):
+        if verdict is None or not verdict.decision.accepted:
+            continue
+        if found is None or verdict.decision.difference > gain:
+            found, gain = number, verdict.decision.difference
+    return found

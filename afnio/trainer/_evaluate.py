@@ -1,0 +1,166 @@
+"""Validation, test and prediction: dispatch many batches, then read them in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from afnio._dispatch import gather, run_sync
+from afnio._loop import outcome_of
+from afnio._variable import Variable
+from afnio.autodiff.grad_mode import no_grad
+from afnio.cognitive.modules.module import Module
+from afnio.errors import InputValueError
+from afnio.trainer._hooks import call_step, evaluating, fire, windows
+from afnio.trainer._metrics import Meter
+from afnio.trainer._steps import StepOutput, get_batch_size, parse_output
+
+if TYPE_CHECKING:
+    from afnio.trainer.trainer import Trainer
+
+IN_FLIGHT: Final = 512
+"""Batches dispatched before the first of them is read."""
+
+PREFIXES: Final = {"validation": "val_", "test": "test_"}
+"""What the names of metrics start with."""
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """What a pass over some batches found."""
+
+    meter: Meter = field(default_factory=Meter)
+    scores: list[float] = field(default_factory=list)
+    """One per sample, where evaluators have noted them."""
+    outputs: list[Any] = field(default_factory=list)
+    """What ``predict_step`` returned."""
+    batches: int = 0
+
+
+def weight_of(batch: Any) -> int:
+    """Return the samples in a batch; 1 where that cannot be told."""
+    try:
+        return get_batch_size(batch)
+    except InputValueError:
+        return 1
+
+
+def length_of(loader: Any) -> int | None:
+    """Return how many batches there are, if the loader knows."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
+class EvaluationLoop:
+    """One pass of one kind: ``validation``, ``test`` or ``predict``.
+
+    The metrics so far are in ``trainer.logged_metrics`` while it runs.
+    """
+
+    def __init__(self, trainer: Trainer, agent: Module, kind: str) -> None:
+        self._trainer = trainer
+        self._agent = agent
+        self._kind = kind
+        self._name = f"{kind}_step"
+        self._step: Callable[..., Any] = getattr(agent, self._name)
+        one_by_one = not asyncio.iscoroutinefunction(self._step)
+        at_once = trainer.settings.concurrent_steps if one_by_one else IN_FLIGHT
+        self._turn = asyncio.Semaphore(at_once)
+        self._found = Evaluation()
+
+    async def run(self, loader: Iterable[Any]) -> Evaluation:
+        """Evaluate every batch.
+
+        Raises:
+            InputValueError: There are no batches.
+        """
+        self._trainer.totals[self._kind] = length_of(loader)
+        with evaluating(self._agent):
+            await self._fire("start")
+            await self._fire("epoch_start")
+            async for window in windows(loader, IN_FLIGHT):
+                await self._run_window(window)
+            if not self._found.batches:
+                raise InputValueError(
+                    f"the {self._kind} loader gave no batches; a generator can be read "
+                    "only once: pass a list or a DataLoader."
+                )
+            await self._fire("epoch_end")
+            await self._fire("end")
+        return self._found
+
+    async def _fire(self, when: str, *args: Any) -> None:
+        await fire(self._trainer, self._agent, f"on_{self._kind}_{when}", *args)
+
+    async def _run_window(self, window: Sequence[tuple[int, Any]]) -> None:
+        tasks = [
+            asyncio.ensure_future(outcome_of(self._dispatch(number, batch)))
+            for number, batch in window
+        ]
+        try:
+            for (number, batch), task in zip(window, tasks, strict=True):
+                output, error = await task
+                if error is not None:
+                    raise error
+                raw = await self._read(output, batch)
+                self._found.batches += 1
+                await self._fire("batch_end", raw, batch, number)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _dispatch(self, number: int, batch: Any) -> Any:
+        async with self._turn:
+            await self._fire("batch_start", batch, number)
+            output = await call_step(self._step, batch, number)
+        return output if self._kind == "predict" else parse_output(self._name, output)
+
+    async def _read(self, output: Any, batch: Any) -> Any:
+        """Wait for a batch's values and count them; return what the step returned."""
+        if isinstance(output, StepOutput):
+            await output.settle()
+            self._found.meter.add(output.metrics(), weight_of(batch))
+            self._found.scores += output.sample_scores()
+            means = self._found.meter.means(PREFIXES[self._kind])
+            self._trainer.logged_metrics.update(means)
+            return output.raw
+        await settle(output)
+        if self._kind == "predict":
+            self._found.outputs.append(output)
+        return output
+
+
+async def settle(value: Any) -> None:
+    """Wait for every Variable in nested containers."""
+    if isinstance(value, Variable):
+        await value
+    elif isinstance(value, dict):
+        await settle(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            await settle(item)
+
+
+def make_closure(agent: Module, batches: Sequence[Any]) -> Callable[[], list[Any]]:
+    """Return a function that evaluates the agent as it is now on all ``batches``.
+
+    It only dispatches: the scores it returns may be pending, and later changes of the
+    parameters do not touch them. So several candidates can be evaluated concurrently.
+    """
+    step: Callable[..., Any] = agent.validation_step
+
+    def closure() -> list[Any]:
+        with no_grad():
+            if asyncio.iscoroutinefunction(step):
+                outputs = run_sync(gather(step(b, n) for n, b in enumerate(batches)))
+            else:
+                outputs = [step(batch, number) for number, batch in enumerate(batches)]
+        parsed = [parse_output("validation_step", output) for output in outputs]
+        return [output.raw for output in parsed if output is not None]
+
+    return closure

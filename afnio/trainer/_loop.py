@@ -1,0 +1,254 @@
+"""The fit loop: epochs of training steps, each followed by validation."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from afnio._dispatch import call_user
+from afnio.cognitive.modules.module import Module
+from afnio.errors import BudgetError, InputValueError
+from afnio.models import Budget
+from afnio.trainer._checkpoint import loader_state, set_loader_state
+from afnio.trainer._evaluate import EvaluationLoop, make_closure, weight_of
+from afnio.trainer._hooks import fire, has, modes_kept, windows
+from afnio.trainer._metrics import Meter, Record
+from afnio.trainer._optimize import StepRunner, Window, as_optimizers, needs_closure
+from afnio.trainer._resume import Position, apply_checkpoint, make_checkpoint
+from afnio.trainer._settings import Settings
+from afnio.trainer._sink import decisions_recorded
+from afnio.trainer._steps import StepOutput
+
+if TYPE_CHECKING:
+    from afnio.trainer.trainer import Trainer
+
+_logger: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaders:
+    """Where batches come from."""
+
+    train: Iterable[Any]
+    val: Iterable[Any] | None
+
+
+class FitLoop:
+    """One fit, from its start or from a checkpoint to its end.
+
+    Attributes:
+        at: Where it stands.
+        meter: The training metrics of the epoch so far.
+        val_state: The validation loader's state when its batches were read.
+    """
+
+    def __init__(self, trainer: Trainer, agent: Module, loaders: Loaders) -> None:
+        self.trainer = trainer
+        self.agent = agent
+        self.loaders = loaders
+        self.optimizers: list[Any] = []
+        self.at = Position()
+        self.meter = Meter()
+        self.val_state: Any = None
+        self.budget = _budget(trainer.settings)
+        self._val_batches: list[Any] = []
+        self._steps_here = 0
+        self._started = trainer.clock()
+
+    async def run(self, checkpoint: Any = None) -> None:
+        """Fit.
+
+        Raises:
+            BudgetError: The budget does not even suffice for one step.
+        """
+        with modes_kept(self.agent):
+            await self._configure(checkpoint)
+            runner = StepRunner(
+                self.trainer, self.agent, self.optimizers, await self._closure()
+            )
+            await self._fire("on_fit_start")
+            await self._fire("on_train_start")
+            with (
+                self.budget or nullcontext(),
+                decisions_recorded(self.optimizers, self.trainer.sink),
+            ):
+                await self._run_epochs(runner)
+            if self.at.epoch:
+                kept = await make_checkpoint(self)
+                await self.trainer.checkpoints.keep_last_as_best(kept)
+            await self._fire("on_train_end")
+            await self._fire("on_fit_end")
+
+    async def _configure(self, checkpoint: Any) -> None:
+        made = None
+        if self.agent.automatic_optimization or has(self.agent, "configure_optimizers"):
+            made = await call_user(self.agent.configure_optimizers)
+        self.optimizers = self.trainer.optimizers = as_optimizers(made)
+        self.agent._optimizers = made
+        if checkpoint is not None:
+            await apply_checkpoint(self, checkpoint)
+        elif self.trainer.settings.seed is not None:
+            random.seed(self.trainer.settings.seed)
+
+    async def _closure(self) -> Callable[[], list[Any]] | None:
+        if self.loaders.val is not None:
+            self._val_batches = await call_user(self._read_val, self.loaders.val)
+            return make_closure(self.agent, self._val_batches)
+        if any(needs_closure(optimizer) for optimizer in self.optimizers):
+            raise InputValueError(
+                "an optimizer accepts changes on validation evidence; pass a "
+                "val_dataloader to fit()."
+            )
+        return None
+
+    def _read_val(self, loader: Any) -> list[Any]:
+        """Read the validation batches, once, so that all evaluations are paired."""
+        set_loader_state(loader, self.val_state)
+        iterator = iter(loader)
+        self.val_state = loader_state(loader)
+        return list(iterator)
+
+    # -- epochs ---------------------------------------------------------------------
+
+    async def _run_epochs(self, runner: StepRunner) -> None:
+        try:
+            for epoch in range(self.at.next_epoch, self.trainer.max_epochs + 1):
+                if self._limit_reached() or not await self._train_epoch(epoch, runner):
+                    break
+                await self._finish_epoch(epoch)
+        except BudgetError as error:
+            if not self._steps_here:
+                raise
+            self.trainer.stop(str(error))
+        if self.trainer.stop_reason:
+            _logger.info("fit stopped: %s", self.trainer.stop_reason)
+
+    def _limit_reached(self) -> bool:
+        trainer, settings = self.trainer, self.trainer.settings
+        if trainer.should_stop:
+            return True
+        if settings.max_steps is not None and self.at.step >= settings.max_steps:
+            trainer.stop(f"max_steps={settings.max_steps} is reached")
+        elif settings.max_time is not None and self.seconds() >= settings.max_time:
+            trainer.stop(f"max_time={settings.max_time} seconds have passed")
+        elif self.budget is not None and self.budget.is_exhausted():
+            trainer.stop(f"{self.budget!r} is spent")
+        return trainer.should_stop
+
+    def seconds(self) -> float:
+        """Return how long the fit has taken, before it was resumed included."""
+        return self.at.seconds_before + self.trainer.clock() - self._started
+
+    async def _train_epoch(self, epoch: int, runner: StepRunner) -> bool:
+        """Train on every batch; return False if a limit ended it before."""
+        self.trainer.current_epoch = epoch
+        self.agent.train()
+        if not self.at.done:
+            self.at.caught_up()
+            self.meter = Meter()
+        await self._fire("on_train_epoch_start")
+        seen = self.at.done
+        batches = await self.at.enter(self.loaders.train)
+        size = self.trainer.settings.accumulate_grad_batches
+        async for window in windows(batches, size, seen):
+            self.at.caught_up()
+            seen += len(window)
+            if self._limit_reached():
+                return False
+            if await self._is_epoch_cut(window):
+                return True
+            await self._train_window(epoch, window, await runner.run(window))
+        if not seen:
+            raise InputValueError(
+                f"the train loader gave no batches in epoch {epoch}; a generator can "
+                "be read only once: pass a list or a DataLoader."
+            )
+        return True
+
+    async def _is_epoch_cut(self, window: Window) -> bool:
+        """Whether a hook wants the rest of the epoch to be left out."""
+        for number, batch in window:
+            if -1 in await self._fire("on_train_batch_start", batch, number):
+                return True
+        return False
+
+    async def _train_window(
+        self, epoch: int, window: Window, outputs: Sequence[StepOutput | None]
+    ) -> None:
+        """Count, record and save a step that was made."""
+        own = self._measure(window, outputs)
+        stepped = any(outputs) or not self.agent.automatic_optimization
+        self.at.step += stepped
+        self._steps_here += stepped
+        trainer = self.trainer
+        trainer.global_step = self.at.step
+        trainer.logged_metrics.update(self.meter.means("train_"))
+        trainer.logged_metrics["total_cost($)"] = trainer.total_cost
+        last = window[-1][0]
+        record = Record(
+            kind="step",
+            metrics=own.means("train_"),
+            samples=own.samples,
+            epoch=epoch,
+            batch=last,
+            step=self.at.step,
+        )
+        await trainer.add_record(self.agent, record)
+        for (number, batch), output in zip(window, outputs, strict=True):
+            raw = None if output is None else output.raw
+            await self._fire("on_train_batch_end", raw, batch, number)
+        self.at.end_batch(epoch, last)
+        await trainer.checkpoints.save(await make_checkpoint(self), is_best=False)
+
+    def _measure(self, window: Window, outputs: Sequence[StepOutput | None]) -> Meter:
+        own = Meter()
+        for (_, batch), output in zip(window, outputs, strict=True):
+            if output is not None:
+                for meter in (own, self.meter):
+                    meter.add(output.metrics(), weight_of(batch))
+        return own
+
+    async def _finish_epoch(self, epoch: int) -> None:
+        self.at.caught_up()
+        metrics, samples = self.meter.means("train_"), self.meter.samples
+        if self.loaders.val is not None:
+            loop = EvaluationLoop(self.trainer, self.agent, "validation")
+            metrics |= (await loop.run(self._val_batches)).meter.means("val_")
+        metrics["total_cost($)"] = self.trainer.total_cost
+        self.trainer.logged_metrics.update(metrics)
+        self.trainer.sink.metrics(metrics, step=epoch)
+        record = Record(
+            kind="epoch",
+            metrics=metrics,
+            samples=samples,
+            epoch=epoch,
+            step=self.at.step,
+        )
+        await self.trainer.add_record(self.agent, record)
+        await self._fire("on_train_epoch_end")
+        self.at.end_epoch(epoch)
+        files = self.trainer.checkpoints
+        is_best = files.beats_best(self._monitored(metrics))
+        await files.save(await make_checkpoint(self), is_best=is_best)
+
+    def _monitored(self, metrics: dict[str, float]) -> float | None:
+        name = self.trainer.settings.monitor
+        if name is not None and name not in metrics:
+            raise InputValueError(
+                f"monitor is {name!r}, but the metrics are {', '.join(metrics)}."
+            )
+        return metrics.get(self.trainer.monitor)
+
+    async def _fire(self, name: str, *args: Any) -> list[Any]:
+        return await fire(self.trainer, self.agent, name, *args)
+
+
+def _budget(settings: Settings) -> Budget | None:
+    """Return what limits the model calls of a fit, if anything does."""
+    if settings.max_cost is None and settings.max_calls is None:
+        return None
+    return Budget(usd=settings.max_cost, calls=settings.max_calls)

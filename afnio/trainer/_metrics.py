@@ -1,0 +1,112 @@
+"""Sample-weighted means, and the records a Trainer's history is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import fmean, stdev
+from typing import Any, Final
+
+_Z: Final = 1.959963984540054
+"""The normal quantile of a 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One thing that happened: a training step, an epoch, a validation or a test."""
+
+    kind: str
+    """``step``, ``epoch``, ``validate`` or ``test``."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Means over the samples; a step's are those of its own batches."""
+    samples: int = 0
+    epoch: int | None = None
+    """From 1; None outside of fit."""
+    batch: int | None = None
+    """The last batch of a step, from 0."""
+    step: int = 0
+    """Training steps so far."""
+    interval: tuple[float, float] | None = None
+    """95 % confidence interval of the mean score; of a test with evidence only."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, for JSON."""
+        return {k: v for k, v in asdict(self).items() if v is not None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """Return the record that `to_dict` wrote."""
+        interval = data.get("interval")
+        low_high = None if interval is None else (interval[0], interval[1])
+        return cls(**{**data, "interval": low_high})
+
+
+class Meter:
+    """Running means of metrics, weighted by samples.
+
+    Lists are averaged over what is not None in them; text and None are left out.
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self._sums: dict[str, float] = {}
+        self._weights: dict[str, float] = {}
+
+    def add(self, metrics: Mapping[str, Any], samples: int) -> None:
+        """Count the metrics of a batch of ``samples`` samples."""
+        self.samples += samples
+        for name, value in metrics.items():
+            if numbers := list(_numbers(value)):
+                share = len(numbers) if isinstance(value, list) else samples
+                self._sums[name] = self._sums.get(name, 0.0) + fmean(numbers) * share
+                self._weights[name] = self._weights.get(name, 0) + share
+
+    def means(self, prefix: str = "") -> dict[str, float]:
+        """Return the mean of every metric, by ``prefix`` and name."""
+        return {
+            f"{prefix}{name}": total / self._weights[name]
+            for name, total in self._sums.items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums so far, as JSON data."""
+        return {
+            "samples": self.samples,
+            "sums": dict(self._sums),
+            "weights": dict(self._weights),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self.samples = state["samples"]
+        self._sums = dict(state["sums"])
+        self._weights = dict(state["weights"])
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, (bool, int, float)):
+        yield float(value)
+
+
+def interval_of(scores: Sequence[float]) -> tuple[float, float] | None:
+    """Return a 95 % confidence interval of the mean score, None for fewer than two.
+
+    Scores that are all 0 or 1 get Wilson's interval; others a normal one.
+
+    Source: E. B. Wilson, JASA 22 (1927) 209.
+    """
+    n = len(scores)
+    if n < 2:  # noqa: PLR2004 - one score has no spread
+        return None
+    mean = fmean(scores)
+    if set(scores) <= {0.0, 1.0}:
+        scale = 1 + _Z**2 / n
+        centre = (mean + _Z**2 / (2 * n)) / scale
+        reach = _Z / scale * math.sqrt(mean * (1 - mean) / n + (_Z / (2 * n)) ** 2)
+        return max(0.0, centre - reach), min(1.0, centre + reach)
+    reach = _Z * stdev(scores) / math.sqrt(n)
+    return mean - reach, mean + reach

@@ -1,0 +1,133 @@
+"""One training step: clear gradients, evaluate, send feedback back, step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from afnio._dispatch import call_user
+from afnio.autodiff import abackward
+from afnio.cognitive.modules.module import Module
+from afnio.errors import InputTypeError, ModelError
+from afnio.trainer._hooks import call_step, fire, modes_kept
+from afnio.trainer._steps import StepOutput, parse_output
+
+if TYPE_CHECKING:
+    from afnio.trainer.trainer import Trainer
+
+T = TypeVar("T")
+Window = list[tuple[int, Any]]
+"""Numbered batches that go into one step."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class StepRunner:
+    """Runs the steps of one fit.
+
+    Args:
+        trainer: Whose settings and callbacks apply.
+        agent: What is trained.
+        optimizers: All of them step once per window.
+        closure: Evaluates the agent, for optimizers that want to.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        agent: Module,
+        optimizers: Sequence[Any],
+        closure: Callable[[], list[Any]] | None,
+    ) -> None:
+        self._trainer = trainer
+        self._agent = agent
+        self._optimizers = optimizers
+        self._closure = closure
+
+    async def run(self, window: Window) -> Sequence[StepOutput | None]:
+        """Make one step; return one output per batch, None where it was skipped.
+
+        Nothing is stepped if all batches were skipped. A failure leaves the parameters
+        as they were.
+        """
+        if not self._agent.automatic_optimization:
+            return await self._forward(window)
+        for optimizer in self._optimizers:
+            await self._fire("on_before_zero_grad", optimizer)
+            await call_user(optimizer.clear_grad)
+        outputs = await self._retrying(lambda: self._forward(window))
+        roots = [output.explanation for output in outputs if output is not None]
+        if roots:
+            await self._update(roots)
+        return outputs
+
+    async def _update(self, roots: list[Any]) -> None:
+        for root in roots:
+            await self._fire("on_before_backward", root)
+        await self._retrying(lambda: abackward(roots))
+        await self._fire("on_after_backward")
+        for optimizer in self._optimizers:
+            await self._fire("on_before_optimizer_step", optimizer)
+            await self._retrying(lambda each=optimizer: self._step(each))  # type: ignore[misc]
+
+    async def _forward(self, window: Window) -> list[StepOutput | None]:
+        """Dispatch the batches of a window, then wait for their values."""
+        outputs = [
+            parse_output(
+                "training_step",
+                await call_step(self._agent.training_step, batch, number),
+            )
+            for number, batch in window
+        ]
+        for output in outputs:
+            if output is not None:
+                await output.settle()
+        return outputs
+
+    async def _step(self, optimizer: Any) -> None:
+        args = (self._closure,) if needs_closure(optimizer) else ()
+        with modes_kept(self._agent):
+            if args:
+                self._agent.eval()
+            if hasattr(optimizer, "astep"):
+                await optimizer.astep(*args)
+            else:
+                await call_user(optimizer.step, *args)
+
+    async def _retrying(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Repeat ``work`` while its model calls fail in a way that may pass."""
+        for left in range(self._trainer.settings.max_retries, 0, -1):
+            try:
+                return await work()
+            except ModelError as error:
+                if not error.retryable:
+                    raise
+                _logger.warning("%s; %d retries left", error, left)
+        return await work()
+
+    async def _fire(self, name: str, *args: Any) -> None:
+        await fire(self._trainer, self._agent, name, *args)
+
+
+def needs_closure(optimizer: Any) -> bool:
+    """Whether the optimizer evaluates the program itself."""
+    return bool(getattr(optimizer, "requires_closure", False))
+
+
+def as_optimizers(made: Any) -> list[Any]:
+    """Return what ``configure_optimizers`` has made as a list.
+
+    Raises:
+        InputTypeError: Something in it is not an optimizer.
+    """
+    if made is None:
+        return []
+    optimizers = list(made) if isinstance(made, (list, tuple)) else [made]
+    for optimizer in optimizers:
+        if not all(hasattr(optimizer, name) for name in ("step", "clear_grad")):
+            raise InputTypeError(
+                "configure_optimizers() must return an optimizer or a list of them; "
+                f"got {type(optimizer).__name__}."
+            )
+    return optimizers

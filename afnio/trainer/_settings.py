@@ -1,0 +1,115 @@
+"""What a Trainer is told when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, TypedDict
+
+from afnio.errors import InputTypeError, InputValueError
+
+DEFAULT_EPOCHS: Final = 10
+_COUNTS: Final = ("max_epochs", "max_steps", "max_calls", "max_retries")
+_AMOUNTS: Final = ("max_time", "max_cost")
+_POSITIVE: Final = ("accumulate_grad_batches", "concurrent_steps")
+
+
+class TrainerOptions(TypedDict, total=False):
+    """The options of a Trainer beyond the documented ones; see `Settings`."""
+
+    max_steps: int | None
+    max_time: float | None
+    max_cost: float | None
+    max_calls: int | None
+    accumulate_grad_batches: int
+    max_retries: int
+    concurrent_steps: int
+    seed: int | None
+    monitor: str | None
+    higher_is_better: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Limits and habits of a Trainer.
+
+    Raises:
+        InputTypeError: A value is of the wrong kind.
+        InputValueError: A limit is negative, or a count that must be positive is not.
+    """
+
+    max_epochs: int | None = None
+    """Epochs in all; None means 10, and 0 means none."""
+
+    max_steps: int | None = None
+    """Training steps in all."""
+
+    max_time: float | None = None
+    """Seconds of fitting, resumed ones included; looked at between steps."""
+
+    max_cost: float | None = None
+    """US dollars of one fit over all roles; never exceeded."""
+
+    max_calls: int | None = None
+    """Model calls of one fit over all roles; never exceeded."""
+
+    accumulate_grad_batches: int = 1
+    """Batches whose gradients go into one step; they are evaluated concurrently."""
+
+    max_retries: int = 0
+    """Repeats of a forward, backward or step whose model call failed in a way that may
+    pass. The calls themselves are retried by their client; this comes on top."""
+
+    concurrent_steps: int = 1
+    """Plain evaluation steps that may be in progress at once. The model calls of steps
+    that return pending values overlap anyway; raise it for steps that read data."""
+
+    seed: int | None = None
+    """Seeds Python's global random numbers when a fit starts anew."""
+
+    monitor: str | None = None
+    """The metric that names the best checkpoint: by default ``val_loss``, or
+    ``train_loss`` without validation."""
+
+    higher_is_better: bool = True
+    """Whether high values of ``monitor`` are good, as scores (called loss) are."""
+
+    def __post_init__(self) -> None:
+        for name in (*_COUNTS, *_POSITIVE):
+            self._check(name, int, "an int")
+        for name in _AMOUNTS:
+            self._check(name, (int, float), "a number")
+        for name in _POSITIVE:
+            if getattr(self, name) < 1:
+                raise InputValueError(
+                    f"{name} is {getattr(self, name)}; expected >= 1."
+                )
+
+    def _check(self, name: str, kind: Any, words: str) -> None:
+        value = getattr(self, name)
+        if value is None and name not in (*_POSITIVE, "max_retries"):
+            return
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise InputTypeError(
+                f"{name} is {type(value).__name__}; expected {words} or None."
+            )
+        if value < 0:
+            raise InputValueError(f"{name} is {value}; expected 0 or more.")
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+        return DEFAULT_EPOCHS if self.max_epochs is None else self.max_epochs
+
+
+def settings_from(max_epochs: int | None, options: TrainerOptions) -> Settings:
+    """Return the settings that the options name.
+
+    Raises:
+        InputTypeError: An option does not exist.
+    """
+    known = {field.name for field in fields(Settings)}
+    if unknown := sorted(set(options) - known):
+        raise InputTypeError(
+            f"Trainer has no option {unknown[0]!r}; it has {', '.join(sorted(known))}."
+        )
+    return Settings(max_epochs=max_epochs, **options)

@@ -1,0 +1,118 @@
+"""What a Trainer knows: its settings, and how far it has come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Unpack
+
+from afnio.tracking import get_active_run
+from afnio.trainer._checkpoint import Checkpoints
+from afnio.trainer._metrics import Record
+from afnio.trainer._progress import ProgressBar
+from afnio.trainer._settings import Settings, TrainerOptions, settings_from
+from afnio.trainer._sink import RunSink
+from afnio.trainer._spend import Spend
+from afnio.trainer._steps import get_batch_size
+from afnio.trainer.callbacks import Callback
+
+PathLike = str | Path
+
+
+class TrainerState:
+    """The state of a `Trainer`."""
+
+    def __init__(
+        self,
+        *,
+        max_epochs: int | None = None,
+        enable_checkpointing: bool = True,
+        enable_progress_bar: bool = True,
+        enable_agent_summary: bool = True,
+        default_root_dir: PathLike | None = None,
+        callbacks: Iterable[Callback] = (),
+        **options: Unpack[TrainerOptions],
+    ) -> None:
+        self.settings: Settings = settings_from(max_epochs, options)
+        self.enable_checkpointing = enable_checkpointing
+        self.enable_agent_summary = enable_agent_summary
+        self.default_root_dir = default_root_dir
+        self.callbacks: list[Any] = list(callbacks)
+        if enable_progress_bar and not any(
+            isinstance(callback, ProgressBar) for callback in self.callbacks
+        ):
+            self.callbacks.append(ProgressBar())
+        self.optimizers: list[Any] = []
+        self.current_epoch = 0
+        self.global_step = 0
+        self.history: list[Record] = []
+        self.logged_metrics: dict[str, float] = {}
+        self.test_looks = 0
+        self.stop_reason = ""
+        self.monitor = self.settings.monitor or "train_loss"
+        self.totals: dict[str, int | None] = {}
+        self.clock: Callable[[], float] = time.monotonic
+        self.sink = RunSink()
+        self.spend = Spend()
+        self.checkpoints = self.new_checkpoints()
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs in all."""
+        return self.settings.epochs
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether high values of the monitored metric are good."""
+        return self.settings.higher_is_better
+
+    @property
+    def best_path(self) -> Path | None:
+        """The checkpoint of the best epoch."""
+        return self.checkpoints.best_path
+
+    @property
+    def last_path(self) -> Path | None:
+        """The checkpoint of the last step."""
+        return self.checkpoints.last_path
+
+    @property
+    def best_score(self) -> float | None:
+        """The best value of the monitored metric."""
+        return self.checkpoints.best_score
+
+    @property
+    def total_cost(self) -> float:
+        """US dollars spent by ``llm_clients`` over all that this Trainer did."""
+        return self.spend.cost()
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the fit ends before its next step."""
+        return bool(self.stop_reason)
+
+    @should_stop.setter
+    def should_stop(self, value: bool) -> None:
+        self.stop_reason = (self.stop_reason or "should_stop was set") if value else ""
+
+    def stop(self, reason: str = "stop() was called") -> None:
+        """End the fit before its next step; the first reason given is kept."""
+        self.stop_reason = self.stop_reason or reason
+
+    @staticmethod
+    def get_batch_size(batch: Any) -> int:
+        """Return how many samples ``batch`` holds; see `get_batch_size`."""
+        return get_batch_size(batch)
+
+    def new_checkpoints(self) -> Checkpoints:
+        """Return the files of a new fit: in the active run's directory, if any."""
+        root = self.default_root_dir
+        if root is None:
+            run = get_active_run()
+            root = Path() if run is None else run.path
+        return Checkpoints(
+            Path(root) / "checkpoints",
+            enabled=self.enable_checkpointing,
+            higher_is_better=self.settings.higher_is_better,
+        )

@@ -1,0 +1,333 @@
+"""Trainer: fit, validate, test and predict; Lightning's shape, for text."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from afnio._dispatch import on_loop, run_sync
+from afnio._text import describe
+from afnio.cognitive.modules.module import Module
+from afnio.errors import InputTypeError, InputValueError
+from afnio.trainer._checkpoint import read_checkpoint
+from afnio.trainer._evaluate import PREFIXES, Evaluation, EvaluationLoop, length_of
+from afnio.trainer._hooks import fire, fire_callbacks, require
+from afnio.trainer._loop import FitLoop, Loaders
+from afnio.trainer._metrics import Record, interval_of
+from afnio.trainer._progress import print_summary
+from afnio.trainer._state import PathLike, TrainerState
+
+__all__ = ["Trainer"]
+
+T = TypeVar("T")
+
+
+class Trainer(TrainerState):
+    """Runs the training loop of a Module, and its validation, test and prediction.
+
+    Steps and hooks of the Module may be ``def`` or ``async def``. ``loss`` keeps its
+    name although it is a score: higher is better, unless ``higher_is_better=False``.
+
+    Args:
+        max_epochs: Epochs in all; None means 10.
+        enable_checkpointing: Write ``checkpoints/best.json`` and ``last.json``.
+        enable_progress_bar: Show progress on standard error: bars on a terminal, plain
+            lines elsewhere.
+        enable_agent_summary: Show the agent when a fit starts.
+        default_root_dir: Where checkpoints go; by default the active run's directory,
+            or else the working directory.
+        callbacks: Called around everything, in this order.
+        **options: See `afnio.trainer.Settings`.
+
+    Attributes:
+        settings: All of the above that are numbers and names.
+        callbacks: The callbacks, the progress bar included.
+        optimizers: What the agent configured, as a list.
+        current_epoch: From 1; 0 before the first.
+        global_step: Training steps done.
+        history: A `Record` for every step, epoch, validation and test, oldest first.
+        logged_metrics: The latest value of every metric.
+        test_looks: How often the test set was looked at.
+        stop_reason: Why a fit ended before ``max_epochs``, or "".
+
+    Raises:
+        InputTypeError: An option is unknown or of the wrong kind.
+        InputValueError: An option is out of range.
+    """
+
+    # -- fit ------------------------------------------------------------------------
+
+    def fit(
+        self,
+        agent: Module,
+        train_dataloader: Iterable[Any] | None = None,
+        val_dataloader: Iterable[Any] | None = None,
+        ckpt_path: PathLike | None = None,
+        llm_clients: Iterable[Any] = (),
+    ) -> None:
+        """Train ``agent``.
+
+        Per batch: clear gradients, ``training_step``, backward from the explanation,
+        optimizer step, checkpoint. Per epoch: validation, in evaluation mode and
+        without gradients, on batches that are read once, so that all scores compare.
+        An optimizer with ``requires_closure`` gets a function that evaluates the agent
+        on those batches; nothing in here reads test data.
+
+        An error in the agent's code is raised at once. Whatever happens, the checkpoint
+        of the last finished step is on disk, and modes are as they were before.
+
+        Args:
+            agent: The Module; it needs ``training_step`` and ``configure_optimizers``.
+            train_dataloader: Any iterable of batches that can be read once per epoch.
+            val_dataloader: Any iterable of batches.
+            ckpt_path: Continue exactly from this checkpoint, or from ``"last"`` or
+                ``"best"`` of this Trainer.
+            llm_clients: Model clients whose cost is shown and logged; their counters
+                are read, never cleared.
+
+        Raises:
+            InputTypeError: An argument is of the wrong kind.
+            InputValueError: There is no train loader, it is empty, or an optimizer
+                needs a validation loader that is not there.
+            MissingHookError: The agent lacks a step.
+            KeyboardInterrupt: Ctrl-C; the message says how to resume.
+        """
+        args = (agent, train_dataloader, val_dataloader, ckpt_path, llm_clients)
+        with self._resumable():
+            run_sync(self.afit(*args))
+
+    async def afit(
+        self,
+        agent: Module,
+        train_dataloader: Iterable[Any] | None = None,
+        val_dataloader: Iterable[Any] | None = None,
+        ckpt_path: PathLike | None = None,
+        llm_clients: Iterable[Any] = (),
+    ) -> None:
+        """Await what `fit` does."""
+        _check(agent, train_dataloader, val_dataloader, ckpt_path)
+        if train_dataloader is None:
+            raise InputValueError("fit() needs a train_dataloader.")
+        require(agent, "training_step")
+        if agent.automatic_optimization:
+            require(agent, "configure_optimizers")
+        if val_dataloader is not None:
+            require(agent, "validation_step")
+        loaders = Loaders(train_dataloader, val_dataloader)
+        await self._staged(
+            "fit", agent, llm_clients, lambda: self._fit(agent, loaders, ckpt_path)
+        )
+
+    async def _fit(
+        self, agent: Module, loaders: Loaders, path: PathLike | None
+    ) -> None:
+        checkpoint = None if path is None else await self._read(path)
+        self.stop_reason, self.current_epoch, self.global_step = "", 0, 0
+        default = "train_loss" if loaders.val is None else "val_loss"
+        self.monitor = self.settings.monitor or default
+        self.totals["train"] = length_of(loaders.train)
+        self.checkpoints = self.new_checkpoints()
+        if self.enable_agent_summary:
+            print_summary(agent)
+        await FitLoop(self, agent, loaders).run(checkpoint)
+
+    @contextmanager
+    def _resumable(self) -> Iterator[None]:
+        """Say how to go on, if Ctrl-C ends the block."""
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            if (path := self.last_path) is None:
+                raise
+            message = (
+                f"stopped after step {self.global_step}; to go on from there, call "
+                f"fit(..., ckpt_path={str(path)!r})."
+            )
+            raise KeyboardInterrupt(message) from stop
+
+    # -- validate, test, predict ----------------------------------------------------
+
+    def validate(
+        self,
+        agent: Module,
+        val_dataloader: Iterable[Any] | None = None,
+        llm_clients: Iterable[Any] = (),
+        *,
+        ckpt_path: PathLike | None = None,
+    ) -> dict[str, float]:
+        """Return the means of what ``validation_step`` returns, weighted by samples.
+
+        All batches are dispatched before the first is read, so model calls overlap.
+
+        Args:
+            agent: The Module.
+            val_dataloader: Any iterable of batches.
+            llm_clients: As for `fit`.
+            ckpt_path: Load the agent from this checkpoint first; ``"best"`` and
+                ``"last"`` are those of this Trainer.
+
+        Raises:
+            InputTypeError: An argument is of the wrong kind.
+            InputValueError: There is no loader, or it is empty.
+            MissingHookError: The agent has no ``validation_step``.
+        """
+        return run_sync(
+            self.avalidate(agent, val_dataloader, llm_clients, ckpt_path=ckpt_path)
+        )
+
+    async def avalidate(
+        self,
+        agent: Module,
+        val_dataloader: Iterable[Any] | None = None,
+        llm_clients: Iterable[Any] = (),
+        *,
+        ckpt_path: PathLike | None = None,
+    ) -> dict[str, float]:
+        """Await what `validate` does."""
+        work = self._evaluation(agent, val_dataloader, ckpt_path, "validation")
+        found = await self._staged("validate", agent, llm_clients, work)
+        await self._log("validate", PREFIXES["validation"], agent, found)
+        return found.meter.means()
+
+    def test(
+        self,
+        agent: Module,
+        test_dataloader: Iterable[Any] | None = None,
+        llm_clients: Iterable[Any] = (),
+        *,
+        ckpt_path: PathLike | None = None,
+    ) -> dict[str, float]:
+        """Return the means of what ``test_step`` returns, weighted by samples.
+
+        Every look at the test set is counted in ``test_looks``, and recorded with the
+        score's 95 % interval. Arguments and errors are those of `validate`.
+        """
+        return run_sync(
+            self.atest(agent, test_dataloader, llm_clients, ckpt_path=ckpt_path)
+        )
+
+    async def atest(
+        self,
+        agent: Module,
+        test_dataloader: Iterable[Any] | None = None,
+        llm_clients: Iterable[Any] = (),
+        *,
+        ckpt_path: PathLike | None = None,
+    ) -> dict[str, float]:
+        """Await what `test` does."""
+        work = self._evaluation(agent, test_dataloader, ckpt_path, "test")
+        found = await self._staged("test", agent, llm_clients, work)
+        await self._log("test", PREFIXES["test"], agent, found)
+        return found.meter.means()
+
+    def predict(
+        self,
+        agent: Module,
+        dataloader: Iterable[Any] | None = None,
+        llm_clients: Iterable[Any] = (),
+        *,
+        ckpt_path: PathLike | None = None,
+    ) -> list[Any]:
+        """Return what ``predict_step`` returns for every batch, its Variables ready.
+
+        Without a ``predict_step`` of its own, the agent is called with the batch.
+        Arguments and errors are those of `validate`.
+        """
+        return run_sync(
+            self.apredict(agent, dataloader, llm_clients, ckpt_path=ckpt_path)
+        )
+
+    async def apredict(
+        self,
+        agent: Module,
+        dataloader: Iterable[Any] | None = None,
+        llm_clients: Iterable[Any] = (),
+        *,
+        ckpt_path: PathLike | None = None,
+    ) -> list[Any]:
+        """Await what `predict` does."""
+        work = self._evaluation(agent, dataloader, ckpt_path, "predict")
+        found = await self._staged("predict", agent, llm_clients, work)
+        return found.outputs
+
+    def _evaluation(
+        self, agent: Module, loader: Any, path: PathLike | None, kind: str
+    ) -> Callable[[], Awaitable[Evaluation]]:
+        _check(agent, loader, None, path)
+        if loader is None:
+            raise InputValueError(f"{kind} needs a dataloader; None was given.")
+        if kind != "predict":
+            require(agent, f"{kind}_step")
+
+        async def evaluate() -> Evaluation:
+            if path is not None:
+                checkpoint = await self._read(path)
+                agent.load_state_dict(checkpoint["agent_state_dict"])
+            self.test_looks += kind == "test"
+            return await EvaluationLoop(self, agent, kind).run(loader)
+
+        return evaluate
+
+    async def _log(
+        self, kind: str, prefix: str, agent: Module, found: Evaluation
+    ) -> None:
+        metrics = found.meter.means(prefix)
+        self.logged_metrics.update(metrics)
+        self.sink.metrics(metrics)
+        record = Record(
+            kind=kind,
+            metrics=metrics,
+            samples=found.meter.samples,
+            step=self.global_step,
+            interval=interval_of(found.scores),
+        )
+        await self.add_record(agent, record)
+
+    # -- everything -----------------------------------------------------------------
+
+    async def add_record(self, agent: Module, record: Record) -> None:
+        """Append to ``history``, tell the active run and the callbacks."""
+        self.history.append(record)
+        self.sink.event(record.kind, record.to_dict())
+        await fire_callbacks(self, agent, "on_record", record)
+
+    async def _staged(
+        self,
+        stage: str,
+        agent: Module,
+        clients: Iterable[Any],
+        work: Callable[[], Awaitable[T]],
+    ) -> T:
+        """Do the work of a stage on afnio's loop, between setup and teardown."""
+        self.spend.watch(clients)
+
+        async def staged() -> T:
+            try:
+                await fire_callbacks(self, agent, "setup", stage)
+                return await work()
+            except BaseException as error:
+                await fire(self, agent, "on_exception", error)
+                raise
+            finally:
+                await fire_callbacks(self, agent, "teardown", stage)
+
+        return await on_loop(staged())
+
+    async def _read(self, path: PathLike) -> Any:
+        known = {"best": self.best_path, "last": self.last_path}
+        return await read_checkpoint(path, known)
+
+
+def _check(agent: Any, loader: Any, val_loader: Any, path: Any) -> None:
+    if not isinstance(agent, Module):
+        raise InputTypeError(f"agent must be a Module, got {describe(agent)}.")
+    for each in (loader, val_loader):
+        is_iterable = hasattr(each, "__iter__") or hasattr(each, "__getitem__")
+        if each is not None and not is_iterable:
+            raise InputTypeError(
+                f"a dataloader must be an iterable of batches, got {describe(each)}."
+            )
+    if path is not None and not isinstance(path, (str, Path)):
+        raise InputTypeError(f"ckpt_path must be a path, got {describe(path)}.")

@@ -1,0 +1,85 @@
+"""Your own files as data sets: JSON lines and CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from afnio._text import shorten
+from afnio.errors import FileFormatError
+from afnio.utils.datasets._local import LocalDataset
+
+
+class _FileDataset(LocalDataset[Any]):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        transform: Callable[[Any], Any] | None = None,
+        encoding: str = "utf-8-sig",
+    ) -> None:
+        self.transform = transform
+        super().__init__(Path(path), list(self._read(Path(path), encoding)))
+
+    def _read(self, path: Path, encoding: str) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> Any:
+        record = self._record(index)
+        return record if self.transform is None else self.transform(record)
+
+
+class JSONLDataset(_FileDataset):
+    """One sample per line of JSON; blank lines are skipped.
+
+    Args:
+        path: The file.
+        transform: Makes a sample of what a line holds, such as a tuple of Variables;
+            called each time a sample is looked up.
+        encoding: By default UTF-8, with or without a byte order mark.
+
+    Raises:
+        FileFormatError: A line is not JSON; the message says which.
+    """
+
+    def _read(self, path: Path, encoding: str) -> Iterator[Any]:
+        with path.open(encoding=encoding) as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield _parse(line, path, number)
+
+
+def _parse(line: str, path: Path, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise FileFormatError(
+            f"{path}, line {number} is not JSON: {shorten(error)}"
+        ) from error
+
+
+class CSVDataset(_FileDataset):
+    """One sample per row of a CSV file: a dict from the header's names to texts.
+
+    Args:
+        path: The file; its first row holds the names.
+        transform: Makes a sample of a row's dict; called at each look-up.
+        encoding: By default UTF-8, with or without a byte order mark.
+
+    Raises:
+        FileFormatError: A row has another number of fields than the header.
+    """
+
+    def _read(self, path: Path, encoding: str) -> Iterator[Any]:
+        with path.open(encoding=encoding, newline="") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                if None in row or None in row.values():
+                    raise FileFormatError(
+                        f"{path}, line {reader.line_num}: expected "
+                        f"{len(reader.fieldnames or ())} fields as in the header."
+                    )
+                yield row

@@ -1,0 +1,79 @@
+"""Prices: the list, overrides, and what happens without one."""
+
+import warnings
+from decimal import Decimal
+
+import pytest
+
+from afnio.errors import InputValueError
+from afnio.models import Price, UnknownPriceWarning, Usage
+from afnio.models._prices import FREE, PriceBook
+
+MILLION = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("model", "prices"),
+    [
+        ("gpt-4o", ("2.5", "1.25", "10")),
+        ("gpt-4o-2024-11-20", ("2.5", "1.25", "10")),
+        ("gpt-4.1-nano", ("0.1", "0.025", "0.4")),
+        ("gpt-4o-2024-05-13", ("5", "5", "15")),
+    ],
+)
+def test_price_list_has_the_documented_prices(model, prices):
+    """Input, cached and output prices are as documented; no cached price is input's."""
+    book = PriceBook("openai")
+    found = (
+        book.cost(Usage(input_tokens=MILLION), model),
+        book.cost(Usage(input_tokens=MILLION, cached_tokens=MILLION), model),
+        book.cost(Usage(output_tokens=MILLION), model),
+    )
+    assert found == tuple(map(Decimal, prices))
+
+
+def test_cost_mixes_cached_and_fresh_tokens():
+    """1000 prompt tokens, 200 of them cached, and 10 reply tokens of gpt-4o."""
+    usage = Usage(input_tokens=1000, cached_tokens=200, output_tokens=10)
+    assert PriceBook("openai").cost(usage, "gpt-4o") == Decimal("0.00235")
+
+
+def test_override_wins_and_cached_falls_back_to_input():
+    """An override replaces the list; without a cached price, cached costs as input."""
+    book = PriceBook("openai")
+    book.set("gpt-4o", Price(input=Decimal(4), output=Decimal(8)))
+    usage = Usage(input_tokens=MILLION, cached_tokens=MILLION, output_tokens=MILLION)
+    assert book.cost(usage, "gpt-4o") == 12
+
+
+def test_negative_price_is_refused():
+    """A price below zero is refused by name."""
+    price = Price(input=Decimal(1), output=Decimal(-1))
+    with pytest.raises(InputValueError, match="output price of 'm' is negative"):
+        PriceBook().set("m", price)
+
+
+def test_unknown_model_warns_once():
+    """A model without a price warns the first time only, naming the remedy."""
+    book = PriceBook("openai")
+    with pytest.warns(UnknownPriceWarning, match="set_price"):
+        book.warn_if_unknown("mystery-1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        book.warn_if_unknown("mystery-1")
+    assert book.cost(Usage(input_tokens=5), "mystery-1") is None
+
+
+def test_another_endpoint_is_priced_by_its_own_list():
+    """A base URL that the price list knows is priced by that provider."""
+    book = PriceBook("openai", api_url="https://api.groq.com/openai/v1")
+    own = book.cost(Usage(input_tokens=MILLION), "llama-3.3-70b-versatile")
+    assert own is not None
+    assert own > 0
+
+
+def test_free_book_knows_every_model():
+    """A free client never looks a price up."""
+    book = PriceBook(default=FREE)
+    assert book.knows("anything")
+    assert book.cost(Usage(input_tokens=MILLION), None) == 0
