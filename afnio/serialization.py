@@ -28,7 +28,6 @@ from afnio._state.encode import encode
 from afnio._state.format import (
     FORMAT,
     MAX_BYTES,
-    MAX_DEPTH,
     REGISTRY,
     VERSION,
     SavedFunction,
@@ -38,8 +37,6 @@ from afnio._version import __version__
 from afnio.errors import FileFormatError
 
 __all__ = [
-    "MAX_BYTES",
-    "MAX_DEPTH",
     "FileObjectError",
     "NotAnArchiveError",
     "SavedFunction",
@@ -74,7 +71,7 @@ def save(obj: Any, f: File, pickle_protocol: int | None = None) -> None:
 
     Raises:
         InputTypeError: Something in ``obj`` cannot be saved; the message says where.
-        InputValueError: ``obj`` nests deeper than `MAX_DEPTH`.
+        InputValueError: ``obj`` nests deeper than 100 levels.
         FileObjectError: ``f`` is neither a path nor a binary file object.
 
     Example:

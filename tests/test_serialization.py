@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import afnio
+from afnio._state.format import MAX_DEPTH
 from afnio.errors import InputTypeError, InputValueError, StateError
 from afnio.serialization import (
-    MAX_DEPTH,
     FileObjectError,
     SavedFunction,
     load,

@@ -1,4 +1,4 @@
-"""From JSON to values: the reading half of the format. It imports and runs nothing."""
+"""From JSON to values: the reading half of the format. It runs nothing of the file's."""
 
 from __future__ import annotations
 

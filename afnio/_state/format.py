@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final, NoReturn
 
 from afnio.errors import FileFormatError, InputTypeError, InputValueError, StateError
@@ -43,6 +44,13 @@ BUILT_IN: Final = frozenset(
     }
 )
 """The tags of the format itself."""
+
+
+OURS: Final = {  # tag → the module of ours that registers it, imported on first use
+    "Demonstrations": "afnio.cognitive.parameter",
+    "Evidence": "afnio.autodiff.evidence",
+    "Parameter": "afnio.cognitive.parameter",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,9 @@ class Registry:
         return self._by_class.get(cls)
 
     def of_tag(self, tag: str) -> StateType | None:
-        """Return the entry with this tag."""
+        """Return the entry with this tag; modules of ours are imported for it."""
+        if tag not in self._by_tag and tag in OURS:
+            import_module(OURS[tag])
         return self._by_tag.get(tag)
 
     def tags(self) -> list[str]:

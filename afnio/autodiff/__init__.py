@@ -9,7 +9,6 @@ from afnio.autodiff import (
     function,
     grad_mode,
     graph,
-    judge,
     lm_ops,
     text_ops,
 )
@@ -41,7 +40,6 @@ __all__ = [
     "grad_mode",
     "graph",
     "is_grad_enabled",
-    "judge",
     "lm_ops",
     "no_grad",
     "set_grad_enabled",

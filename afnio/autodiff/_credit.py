@@ -76,7 +76,12 @@ def _target(call: Call, position: int, index: int) -> Target:
     data = variable.data
     if getattr(variable, "fields", None) is None and isinstance(data, list):
         data = data[index]
-    return Target(f"input_{position + 1}", str(variable.role or ""), str(data))
+    return Target(f"input_{position + 1}", _label(variable), str(data))
+
+
+def _label(variable: Variable) -> str:
+    """Return what a variable is for: its role, or the name of a Parameter."""
+    return str(getattr(variable, "label", variable.role) or "")
 
 
 def _case(call: Call, index: int, feedback: str) -> Case:

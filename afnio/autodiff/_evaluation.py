@@ -27,6 +27,14 @@ class Reduction:
     purpose: str | None
 
 
+def roles_of(prediction: Variable) -> tuple[str, str]:
+    """Return the roles of score and explanation."""
+    return (
+        f"Evaluation result score of {prediction.role}",
+        f"Evaluation result explanation of {prediction.role}",
+    )
+
+
 def validate(
     prediction: Any, target: Any, reduction: Reduction, *, optional: bool = False
 ) -> None:

@@ -19,9 +19,9 @@ CRITIC_SYSTEM: Final = """\
 You trace feedback back to its causes inside a program made of language-model calls.
 
 You are shown one call of the program: the messages that were sent, the reply that \
-came back, and feedback on that reply. Some inputs of the call can be changed. For each of \
-them, say what about it led to the feedback and what to change, so that this reply, \
-and replies to other samples of the same kind, get better.
+came back, and feedback on that reply. Some inputs of the call can be changed. For \
+each of them, say what about it led to the feedback and what to change, so that this \
+reply, and replies to other samples of the same kind, get better.
 
 Rules:
 - Name the cause first: what is missing, wrong, vague or contradictory in the input. \

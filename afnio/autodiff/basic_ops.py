@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from afnio._text import items, join_roles, shorten
 from afnio._variable import Variable
@@ -54,6 +54,8 @@ class Constant(Variable):
 
     __slots__ = ()
 
+    spreads: ClassVar[bool] = True
+
 
 class Add(Op):
     """``x + y``: numbers are added, texts are joined, lists position by position.
@@ -77,7 +79,7 @@ class Add(Op):
         a, b = x.data, y.data
         if type(a) is str and type(b) is str:
             return a + b
-        spread = isinstance(x, Constant) or isinstance(y, Constant)
+        spread = getattr(x, "spreads", False) or getattr(y, "spreads", False)
         return elementwise("Add", _add, (a, b), spread=spread)
 
     @staticmethod

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from afnio._variable import Variable
-from afnio.autodiff import basic_ops, evaluator, judge, lm_ops
+from afnio.autodiff import basic_ops, evaluator, lm_ops
 from afnio.autodiff._chat import MultiTurnMessages
 
 __all__ = [
@@ -149,7 +149,7 @@ def lm_judge_evaluator(
         >>> score.data, why.data
         (1, 'Right.')
     """
-    pair = judge.LMJudgeEvaluator.apply(
+    pair = evaluator.LMJudgeEvaluator.apply(
         forward_model_client,
         messages,
         prediction,

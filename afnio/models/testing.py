@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -42,7 +43,24 @@ _FORMAT: Final = "afnio.recording"
 _VERSION: Final = 1
 
 
-class ScriptedModel(ChatCompletionModel):
+class _Double(ChatCompletionModel):
+    """A stand-in: free, unlimited, and asked with just what the caller passed."""
+
+    _limits = None
+
+    def __init__(self, provider: str, config: Mapping[str, Any], model: str) -> None:
+        super().__init__(provider, config)
+        self.model = model
+        self._prices = PriceBook(default=FREE)
+
+    def _arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        given = super()._arguments(args)
+        if "model" not in args:
+            given.pop("model", None)
+        return given
+
+
+class ScriptedModel(_Double):
     """A model that answers from a script and remembers every request.
 
     It goes through the whole call path, costs nothing and reports plausible usage: one
@@ -69,8 +87,6 @@ class ScriptedModel(ChatCompletionModel):
         1
     """
 
-    _limits = None
-
     def __init__(
         self,
         replies: Replies = (),
@@ -80,27 +96,18 @@ class ScriptedModel(ChatCompletionModel):
         name: str = "scripted",
         default_max_tokens: int = 256,
     ) -> None:
-        super().__init__(provider="scripted", config={"name": name})
+        super().__init__("scripted", {"name": name}, model)
         if latency_s < 0:
             raise InputValueError(f"latency_s is {latency_s}; expected 0 or more.")
-        self.model = model
         self.default_max_tokens = default_max_tokens
         self.latency_s = latency_s
         self.requests: list[Request] = []
-        self._prices = PriceBook(default=FREE)
         self._script = _script(replies)
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """The name only: the same script in another process is the same model."""
         return {"client": "ScriptedModel", **(self._config or {})}
-
-    def _arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep ``requests`` to what the caller passed: no default model."""
-        given = super()._arguments(args)
-        if "model" not in args:
-            given.pop("model", None)
-        return given
 
     async def _send(self, request: Request) -> Reply:
         self.requests.append(request)
@@ -193,19 +200,18 @@ def _tokens(characters: int) -> int:
     return -(-characters // _BYTES_PER_TOKEN)
 
 
-class RecordedModel(ChatCompletionModel):
+class RecordedModel(_Double):
     """A model that answers from a readable JSON file, made with a real model once.
 
     Args:
         path: The recording.
         record_from: The model to ask for what is not on file yet; its answers are added
-            at once. Without it, a question that is not on file is an error.
+            at once. Without it, a question that is not on file is an error. Its
+            limits, prices and retries apply; usage is counted here.
 
     Raises:
         FileFormatError: The file is not a recording, or is damaged.
     """
-
-    _limits = None
 
     def __init__(
         self,
@@ -213,13 +219,21 @@ class RecordedModel(ChatCompletionModel):
         *,
         record_from: ChatCompletionModel | None = None,
     ) -> None:
-        super().__init__(provider="recorded", config={"path": str(path)})
+        super().__init__("recorded", {"path": str(path)}, "recorded")
         self.path = Path(path)
-        self.model = record_from.model if record_from else None
-        self._prices = PriceBook(default=FREE)
         self._source = record_from
+        if record_from is not None:
+            self.model = record_from.model
+            self._limits = record_from._limits
+            self._prices = record_from._prices
+            self._retry = record_from._retry
         self._lock = threading.Lock()
         self._entries = _read(self.path)
+
+    @property
+    def endpoint(self) -> str | None:
+        """The recorded model's."""
+        return None if self._source is None else self._source.endpoint
 
     async def _send(self, request: Request) -> Reply:
         key = request_key({}, request)
@@ -229,12 +243,8 @@ class RecordedModel(ChatCompletionModel):
             return decode_reply(entry, cached=False)
         if self._source is None:
             raise self._miss(key.document)
-        reply = await self._source.agenerate(
-            request.messages,
-            role=request.role,
-            sample_index=request.sample_index,
-            **request.args,
-        )
+        args = self._source._arguments(request.args)
+        reply = await self._source._send(replace(request, args=args))
         self._add(key.document, reply)
         return reply
 

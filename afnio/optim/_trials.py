@@ -13,6 +13,7 @@ from afnio._variable import Variable
 from afnio.autodiff.grad_mode import no_grad
 from afnio.errors import InputTypeError, StateError
 from afnio.optim._scores import asettle, sample_scores
+from afnio.optim._statistics import mean_difference
 from afnio.optim.gates import Decision, Gate, SequentialGate
 
 Values: TypeAlias = Mapping[Variable, Any]
@@ -27,11 +28,6 @@ class Trial:
     """What the closure returned; a list of parts if it evaluates in blocks."""
     scores: tuple[float, ...]
 
-    @property
-    def mean(self) -> float:
-        """The mean score."""
-        return sum(self.scores) / len(self.scores)
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -39,6 +35,8 @@ class Verdict:
 
     trial: Trial
     decision: Decision
+    gain: float
+    """Mean difference to the parent on everything that was evaluated."""
 
 
 class Trials:
@@ -78,24 +76,42 @@ class Trials:
         return _joined(parts)
 
     async def judge(
-        self, candidates: Sequence[Values], parent: Trial, gate: Gate
+        self,
+        candidates: Sequence[Values],
+        parent: Trial,
+        gate: Gate,
+        *,
+        rank: bool = False,
     ) -> list[Verdict]:
-        """Evaluate candidates at once, each only as far as the gate needs it."""
-        return await gather(self._race(values, parent, gate) for values in candidates)
+        """Evaluate candidates at once, each only as far as the gate needs it.
 
-    async def _race(self, values: Values, parent: Trial, gate: Gate) -> Verdict:
+        Args:
+            candidates: What each would install.
+            parent: The present values' evaluation.
+            gate: Who decides.
+            rank: Evaluate early winners on everything too, so gains can be compared.
+        """
+        return await gather(
+            self._race(values, parent, gate, rank=rank) for values in candidates
+        )
+
+    async def _race(
+        self, values: Values, parent: Trial, gate: Gate, *, rank: bool
+    ) -> Verdict:
         if self.blocks == 1 or not isinstance(gate, SequentialGate):
             trial = await self.evaluate(values)
-            return Verdict(trial, gate.decide(parent.scores, trial.scores))
+            return _verdict(parent, trial, gate.decide(parent.scores, trial.scores))
+        decided: Decision | None = None
         parts: list[Trial] = []
         for block in range(self.blocks):
             parts.append(await self._part(values, block))
             trial = _joined(parts)
             seen = parent.scores[: len(trial.scores)]
-            decision = gate.early(seen, trial.scores, len(parent.scores))
-            if decision is not None:
-                return Verdict(trial, decision)
-        return Verdict(trial, gate.decide(parent.scores, trial.scores))
+            decided = decided or gate.early(seen, trial.scores, len(parent.scores))
+            if decided is not None and not (decided.accepted and rank):
+                break
+        decided = decided or gate.decide(parent.scores, trial.scores)
+        return _verdict(parent, trial, decided)
 
     async def _part(self, values: Values, block: int) -> Trial:
         args = (block,) if self.blocks > 1 else ()
@@ -137,6 +153,11 @@ class _Installed:
             param.data = data
 
 
+def _verdict(parent: Trial, trial: Trial, decision: Decision) -> Verdict:
+    seen = parent.scores[: len(trial.scores)]
+    return Verdict(trial, decision, mean_difference(seen, trial.scores))
+
+
 def _joined(parts: Sequence[Trial]) -> Trial:
     if len(parts) == 1:
         return parts[0]
@@ -146,11 +167,9 @@ def _joined(parts: Sequence[Trial]) -> Trial:
 
 def best(verdicts: Sequence[Verdict | None]) -> int | None:
     """Return which accepted candidate gains most, the first of equals, or None."""
-    found: int | None = None
-    gain = 0.0
-    for number, verdict in enumerate(verdicts):
-        if verdict is None or not verdict.decision.accepted:
-            continue
-        if found is None or verdict.decision.difference > gain:
-            found, gain = number, verdict.decision.difference
-    return found
+    gains = {
+        number: verdict.gain
+        for number, verdict in enumerate(verdicts)
+        if verdict is not None and verdict.decision.accepted
+    }
+    return max(gains, key=gains.__getitem__, default=None)

@@ -22,7 +22,7 @@ from afnio.optim._demos import (
 )
 from afnio.optim._scores import asettle
 from afnio.optim._tasks import label_of
-from afnio.optim._trials import Trial, Trials, Verdict
+from afnio.optim._trials import Trial, Trials, Verdict, best
 from afnio.optim.gates import Gate, Improve
 from afnio.optim.optimizer import Closure, Optimizer, ParamsT
 from afnio.optim.records import Change, StepRecord
@@ -44,10 +44,6 @@ class _Tried:
 
     sets: _Sets
     verdict: Verdict
-
-    @property
-    def gain(self) -> float:
-        return self.verdict.decision.difference
 
 
 @dataclass(slots=True)
@@ -81,8 +77,8 @@ class _Search:
         }
 
     def _neighbour(self) -> _Sets:
-        best = max(self.tried, key=lambda item: item.gain)
-        sets = dict(best.sets if best.gain > 0 else self.start)
+        leader = max(self.tried, key=lambda item: item.verdict.gain)
+        sets = dict(leader.sets if leader.verdict.gain > 0 else self.start)
         param = self.rng.choice(list(self.pools))
         sets[param] = swapped(
             self.rng, sets[param], self.pools[param], self.sizes[param]
@@ -91,12 +87,7 @@ class _Search:
 
     def chosen(self) -> int | None:
         """Return which candidate passed its gate with the largest gain, or None."""
-        passed = [
-            number
-            for number, item in enumerate(self.tried)
-            if item.verdict.decision.accepted
-        ]
-        return max(passed, key=lambda number: self.tried[number].gain, default=None)
+        return best([item.verdict for item in self.tried])
 
 
 class FewShot(Optimizer):
@@ -129,6 +120,16 @@ class FewShot(Optimizer):
     Raises:
         InputTypeError: A parameter holds no demonstrations.
         InputValueError: A number is too small.
+
+    Example:
+        >>> from afnio.cognitive import Demonstrations
+        >>> demos = Demonstrations(fields=("word",))
+        >>> pool = [["box", "boxes"], ["cat", "cats"]]
+        >>> opt = FewShot([demos], pool=pool, demos=1)
+        >>> opt.step(lambda: 1.0 if ["box", "boxes"] in demos.data else 0.0)
+        1.0
+        >>> demos.data
+        [['box', 'boxes']]
 
     Source: the random search of DSPy's bootstrap (Khattab et al. 2023, arXiv
     2310.03714); differences: evidence of the backward pass instead of a separate
@@ -184,7 +185,7 @@ class FewShot(Optimizer):
             parent = await trials.evaluate({})
             for _ in range(self.rounds):
                 sets = search.round(self.candidates)
-                verdicts = await trials.judge(sets, parent, self.gate)
+                verdicts = await trials.judge(sets, parent, self.gate, rank=True)
                 search.tried += map(_Tried, sets, verdicts)
         return await self._commit(search, collected, parent)
 

@@ -142,6 +142,11 @@ class Improve:
     Args:
         ties: Who wins at equal means. ``"parent"`` is the strict gate; ``"newest"``
             lets the search drift over plateaus.
+
+    Example:
+        >>> decision = Improve().decide(parent=[0, 1, 0], candidate=[1, 1, 0])
+        >>> decision.accepted, decision.reason
+        (True, 'mean difference +0.333 above +0.000')
     """
 
     ties: Ties = "parent"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from contextvars import ContextVar
+from typing import Any, ClassVar, TypeAlias
 
 from afnio._dispatch import call_user, on_loop, run_sync
 from afnio._variable import Variable
@@ -21,6 +23,24 @@ Closure = Callable[..., Any]
 
 StateDict: TypeAlias = dict[str, Any]
 """What `Optimizer.state_dict` returns."""
+
+
+_stepping: ContextVar[tuple[Optimizer, ...]] = ContextVar("afnio_stepping", default=())
+"""Optimizers whose overridden ``step`` is running, so ``super().step()`` goes on."""
+
+
+def _entered(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a subclass's ``step``, so that ``astep`` need not call it again."""
+
+    @functools.wraps(step)
+    def wrapper(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        token = _stepping.set((*_stepping.get(), self))
+        try:
+            return step(self, *args, **kwargs)
+        finally:
+            _stepping.reset(token)
+
+    return wrapper
 
 
 class Optimizer:
@@ -44,6 +64,14 @@ class Optimizer:
         InputTypeError: Not Variables, or not in a fixed order.
         InputValueError: None at all, one twice, not a leaf, or one without grad.
     """
+
+    _overrides_step: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls._overrides_step = True
+            cls.step = _entered(cls.step)  # type: ignore[method-assign]
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, Any]) -> None:
         self.defaults: dict[str, Any] = dict(defaults)
@@ -101,6 +129,8 @@ class Optimizer:
 
     async def astep(self, closure: Closure | None = None) -> Any:
         """Await what `step` does."""
+        if self._overrides_step and self not in _stepping.get():
+            return await on_loop(call_user(self.step, closure))
         return await on_loop(self._hooked(closure))
 
     async def _hooked(self, closure: Closure | None) -> Any:
@@ -110,10 +140,7 @@ class Optimizer:
             changed = await call_user(hook, self, args, kwargs)
             if changed is not None:
                 args, kwargs = changed
-        if type(self).step is not Optimizer.step:
-            result = await call_user(lambda: self.step(*args, **kwargs))
-        else:
-            result = await self._astep(*args, **kwargs)
+        result = await self._astep(*args, **kwargs)
         for hook in list(self._post_hooks.values()):
             await call_user(hook, self, args, kwargs)
         return result
@@ -123,7 +150,7 @@ class Optimizer:
         del closure
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before every step.
+        """Call ``hook(optimizer, args, kwargs)`` before every `Optimizer.step`.
 
         What it returns, unless None, takes the place of ``(args, kwargs)``.
         """

@@ -56,6 +56,9 @@ class TGD(Optimizer):
         options: Limits of a rewrite, and the number of candidates.
         **completion_args: Passed to the model with every call.
 
+    With a gate, ``step`` returns the closure's result for the values that stay. If no
+    parameter has feedback, it evaluates nothing and returns None.
+
     Model calls: 1 optimizer call per parameter with feedback and candidate, up to
     ``options.attempts`` while replies are unusable; with a gate, evaluations besides.
 
@@ -63,6 +66,18 @@ class TGD(Optimizer):
         InputTypeError: A parameter holds demonstrations, or an option is of the wrong
             kind.
         InputValueError: Several candidates without a gate.
+
+    Example:
+        >>> from afnio import Variable
+        >>> from afnio.models.testing import ScriptedModel
+        >>> def model(messages, **args):
+        ...     tag = messages[-1]["content"].split("<new_")[1].split(">")[0]
+        ...     return f"<new_{tag}>Greet them by name.</new_{tag}>"
+        >>> prompt = Variable("Greet them.", "system prompt", requires_grad=True)
+        >>> prompt.append_grad(Variable("It does not use names."))
+        >>> TGD([prompt], ScriptedModel(model)).step()
+        >>> prompt.data
+        'Greet them by name.'
 
     Source: the update rule is TextGrad's (Yuksekgonul et al. 2024, arXiv 2406.07496),
     section 3.3; differences: paired gates, evidence of successes beside failures, typed
@@ -152,7 +167,8 @@ class TGD(Optimizer):
         parent, proposed = await gather(work)
         candidates = distinct(proposed)
         values = [values_of(candidate) for candidate in candidates if candidate]
-        judged = iter(await trials.judge(values, parent, gate))
+        rank = len(values) > 1
+        judged = iter(await trials.judge(values, parent, gate, rank=rank))
         verdicts = [next(judged) if candidate else None for candidate in candidates]
         chosen = best(verdicts)
         self._steps += 1

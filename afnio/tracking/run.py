@@ -78,7 +78,7 @@ class Run:
         status: RunStatus = RunStatus.RUNNING,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self.path, self.name = claim(project.path, name)
+        self.path, self.name = claim(project.path.absolute(), name)
         self.uuid = str(uuid4())
         self.description = description
         self.status = status
@@ -135,13 +135,18 @@ class Run:
             self.record("metric", name=name, value=value, step=at)
             self._steps[name] = max(at, self._steps.get(name, -1))
 
-    def record(self, kind: str, **fields: Any) -> None:
+    def record(self, kind: str, /, **fields: Any) -> None:
         """Append an event of any kind, such as a decision of an optimizer.
 
         Raises:
             InputTypeError: A field is not JSON data.
+            InputValueError: A field is called ``time`` or ``type``.
             StateError: The run is finished.
         """
+        if taken := {"time", "type"} & fields.keys():
+            raise InputValueError(
+                f"an event cannot have a field {taken.pop()!r}: every event has one."
+            )
         if self.is_finished:
             raise StateError(
                 f"run {self.name!r} is {self.status.value}; make a new one with init()."

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -77,7 +77,8 @@ def finish_all(error: BaseException | None = None) -> None:
     """Finish this process's open runs: CRASHED if ``error``, COMPLETED otherwise."""
     for run in list(_Process.unfinished.values()):
         if run.pid == os.getpid():  # a forked child leaves its parent's runs alone
-            run.close(error)
+            with suppress(OSError):  # the directory is gone, the disk is full
+                run.close(error)
 
 
 def _chain_excepthook() -> None:

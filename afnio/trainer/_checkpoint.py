@@ -29,7 +29,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, *, enabled: bool, higher_is_better: bool) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()
         self._enabled = enabled
         self._sign = 1 if higher_is_better else -1
         self.best_score: float | None = None

@@ -99,7 +99,7 @@ def get_batch_size(batch: Any) -> int:
         size = len(data) if isinstance(data, list) else 1
     elif isinstance(batch, Mapping):
         first = next(iter(batch.values()), ())
-        size = get_batch_size(first) if _is_many(first) else int(first != ())
+        size = get_batch_size(first) if _is_many(first) else len(batch) and 1
     elif isinstance(batch, tuple):
         size = get_batch_size(batch[0]) if batch else 0
     elif isinstance(batch, list):

@@ -290,7 +290,8 @@ class Trainer(TrainerState):
     async def add_record(self, agent: Module, record: Record) -> None:
         """Append to ``history``, tell the active run and the callbacks."""
         self.history.append(record)
-        self.sink.event(record.kind, record.to_dict())
+        fields = record.to_dict()
+        self.sink.event(fields.pop("kind"), fields)
         await fire_callbacks(self, agent, "on_record", record)
 
     async def _staged(

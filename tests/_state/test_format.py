@@ -2,13 +2,18 @@
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
+import afnio
 from afnio._state.format import Registry, StateType
+from afnio.cognitive.parameter import Parameter
 from afnio.errors import FileFormatError, InputTypeError, InputValueError
-from afnio.serialization import load, register_type
+from afnio.serialization import load, register_type, save
 
 
 class Thing:
@@ -67,6 +72,18 @@ def test_unknown_types_say_what_to_import():
         loaded({"$type": "Theirs", "state": 1}, types={"Theirs": "their.module"})
     with pytest.raises(FileFormatError, match="no type is registered"):
         loaded({"$type": "Theirs", "state": 1})
+
+
+def test_our_own_types_need_no_import(tmp_path):
+    """A fresh program that imports only afnio can load a file with Parameters."""
+    path = tmp_path / "state.hf"
+    save({"p": Parameter("Be brief.", "system prompt")}, path)
+    program = (
+        f"import afnio; found = afnio.load({str(path)!r})['p']; "
+        "assert (type(found).__name__, found.data) == ('Parameter', 'Be brief.')"
+    )
+    root = Path(afnio.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=root)
 
 
 def test_contents_that_do_not_fit_a_type_are_damage():

@@ -19,9 +19,7 @@ def test_defaults():
 
 def test_repr():
     """P02: the repr says that it is a Parameter and shows the Variable."""
-    expected = (
-        "Parameter containing:\n  Variable(data=abc, role=r, requires_grad=True)"
-    )
+    expected = "Parameter containing:\n  Variable(data=abc, role=r, requires_grad=True)"
     assert repr(Parameter("abc", "r")) == expected
 
 

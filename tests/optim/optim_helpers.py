@@ -17,7 +17,7 @@ def tag_in(messages):
 
 
 def between(text, tag):
-    """Return what stands between the lines of a fence whose name starts with ``tag``."""
+    """Return what stands in the fence whose name starts with ``tag``."""
     name = re.search(rf"<({tag}_[0-9a-f]+)>", text)[1]
     return text.split(f"<{name}>\n", 1)[1].split(f"\n</{name}>", 1)[0]
 

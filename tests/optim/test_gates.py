@@ -57,7 +57,9 @@ def test_confidence_changes_what_non_inferior_accepts():
     parent, candidate = [0, 1] * 10, [1, 1] * 5 + [0, 1] * 5
     low = paired_interval(parent, candidate, 0.99)[0]
     delta = -low - 0.001
-    assert not gates.NonInferior(delta, confidence=0.99).decide(parent, candidate).accepted
+    assert (
+        not gates.NonInferior(delta, confidence=0.99).decide(parent, candidate).accepted
+    )
     assert gates.NonInferior(delta, confidence=0.8).decide(parent, candidate).accepted
 
 

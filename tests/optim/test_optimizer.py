@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from optim_helpers import param, rewriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optim_helpers import param, rewriter
 
 from afnio import Variable
 from afnio._dispatch import run_sync
@@ -104,7 +104,11 @@ def test_op07_state_survives_a_round_trip():
     """Texts, tuples, numbers as keys and Variables come back as they were."""
     one, two = param(), param()
     opt = Optimizer([one, two], {"note": "hello"})
-    opt.state[two] = {"text": "hello", "pair": (1, [Variable("v", "r")]), "by": {3: "x"}}
+    opt.state[two] = {
+        "text": "hello",
+        "pair": (1, [Variable("v", "r")]),
+        "by": {3: "x"},
+    }
     saved = json.loads(json.dumps(opt.state_dict()))
     fresh = Optimizer([one, two], {"note": "bye"})
     fresh.load_state_dict(saved)
@@ -145,7 +149,7 @@ def test_op08_the_repr_lists_options_per_group():
 def test_op09_a_parameter_belongs_to_one_group_once():
     """Twice in one group or in two groups is an error."""
     prompt = param(role="the prompt")
-    with pytest.raises(InputValueError, match="the prompt.*twice"):
+    with pytest.raises(InputValueError, match=r"the prompt.*twice"):
         Optimizer([prompt, prompt], {})
     opt = Optimizer([prompt], {})
     with pytest.raises(InputValueError, match="twice"):
@@ -196,17 +200,37 @@ def test_step_hooks_run_around_the_step_and_can_be_removed():
     assert seen == ["pre", ("post", "swapped"), ("post", "given")]
 
 
-def test_a_subclass_may_override_only_step():
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_subclass_may_override_only_step(awaited):
     """The awaited form calls the user's blocking one."""
 
     class Mine(Optimizer):
         def step(self, closure=None):
-            self.param_groups[0]["params"][0].data = "mine"
+            self.param_groups[0]["params"][0].data += "!"
             return "done"
 
-    prompt = param()
-    assert run_sync(Mine([prompt], {}).astep()) == "done"
-    assert prompt.data == "mine"
+    prompt = param("mine")
+    opt = Mine([prompt], {})
+    assert (run_sync(opt.astep()) if awaited else opt.step()) == "done"
+    assert prompt.data == "mine!"
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_an_overridden_step_may_call_the_one_above(awaited):
+    """Both forms run the user's code and the real step once each."""
+    seen = []
+
+    class Logged(TGD):
+        def step(self, closure=None):
+            result = super().step(closure)
+            seen.append(result)
+            return result
+
+    prompt = param("x", "shout")
+    opt = Logged([prompt], rewriter())
+    opt.register_step_post_hook(lambda *_: seen.append("hook"))
+    result = run_sync(opt.astep(lambda: 1)) if awaited else opt.step(lambda: 1)
+    assert (result, seen, prompt.data) == (1, ["hook", 1], "X")
 
 
 def test_listeners_hear_of_every_record_and_history_is_saved():

@@ -39,7 +39,9 @@ reasoning = st.sampled_from(
 )
 
 
-@given(any_text, reasoning, st.sampled_from(["\n", "\r\n"]), st.sampled_from(["", "\nOK"]))
+@given(
+    any_text, reasoning, st.sampled_from(["\n", "\r\n"]), st.sampled_from(["", "\nOK"])
+)
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_extracted_exactly(text, before, line_break, after):
     """Whatever stands between the tags of a well-formed reply comes back as it is."""

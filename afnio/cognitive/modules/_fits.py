@@ -144,7 +144,8 @@ def _fit_config(plan: Plan, slot: Slot, saved: Any) -> None:
 
 def _fit_function(plan: Plan, slot: Slot, saved: Any) -> None:
     if isinstance(saved, SavedFunction):
-        if slot.target is None:
+        default = slot.module._default_functions.get(slot.name)
+        if slot.target is None and saved.path != default:
             plan.problems.append(
                 f"{slot.key}: was {saved.path}; files name functions and never import "
                 "them, so give the module its function before loading"

@@ -17,6 +17,8 @@ class Reducing(Module):
     The default is no part of the state; only what was given is.
     """
 
+    _default_functions = {"reduction_fn": "builtins.sum"}  # noqa: RUF012 - never changed
+
     reduction_fn: Callable[[list[Any]], Any] | None
     reduction_fn_purpose: Variable | None
 
@@ -33,6 +35,12 @@ class Reducing(Module):
             default = builtins.sum if self._sums_up else None
             fn = self.reduction_fn or default
         if purpose is NOT_GIVEN:
-            default_purpose = None if fn is None else "summation"
-            purpose = self.reduction_fn_purpose or default_purpose
+            purpose = self.reduction_fn_purpose or _purpose_of(fn)
         return fn, purpose
+
+
+def _purpose_of(fn: Any) -> str | None:
+    """Return what a reduction computes, as far as its name tells."""
+    if fn is None:
+        return None
+    return "summation" if fn is builtins.sum else getattr(fn, "__name__", "reduction")

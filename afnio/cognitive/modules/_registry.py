@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from afnio._text import closest, shorten
 from afnio._variable import Variable
@@ -70,6 +70,9 @@ KINDS: Final = (PARAMETER, MODULE, CHAT, MODEL, CONFIG, FUNCTION, BUFFER)
 
 class Registry:
     """The registering half of a `Module`."""
+
+    _default_functions: ClassVar[Mapping[str, str]] = {}
+    """Import paths of functions that empty slots stand for, by slot."""
 
     training: bool
     _parameters: dict[str, Parameter | None]

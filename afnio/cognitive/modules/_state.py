@@ -86,8 +86,15 @@ class Stateful(Traversal):
             destination: Where to put it, instead of a new OrderedDict.
             prefix: What every key starts with.
             keep_vars: Return the module's own objects instead of copies.
+
+        Raises:
+            InputTypeError: ``destination`` is not an OrderedDict.
         """
         state = OrderedDict() if destination is None else destination
+        if not isinstance(state, OrderedDict):
+            raise InputTypeError(
+                f"destination must be an OrderedDict, got {describe(state)}."
+            )
         metadata = vars(state).setdefault("_metadata", OrderedDict())
         metadata[prefix[:-1]] = {"version": self._version}
         live: OrderedDict[str, Any] = OrderedDict()

@@ -9,10 +9,7 @@ from afnio.cognitive.modules._errors import ModuleAttributeError
 
 
 class Trainable:
-    """The training part of a `Module`; Lightning's names, and their meaning.
-
-    A Trainer awaits steps and hooks that are ``async def``.
-    """
+    """The training part of a `Module`; Lightning's names, and their meaning."""
 
     automatic_optimization: bool
     _optimizers: Any

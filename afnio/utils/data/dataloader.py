@@ -112,7 +112,10 @@ class DataLoader:
         Raises:
             TypeError: The sampler or iterable dataset has no length.
         """
-        return len(self.batch_sampler)  # type: ignore[arg-type]
+        try:
+            return len(self.batch_sampler)  # type: ignore[arg-type]
+        except NotImplementedError as error:  # from Dataset; list() asks, and expects:
+            raise TypeError(str(error)) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the newest iterator stands: epoch, batch, and sampler.

@@ -128,9 +128,9 @@ class RandomSampler(_SeededSampler):
             )
         self.replacement = replacement
         self._num_samples = num_samples
-        _check_count("RandomSampler", self.num_samples)
         if len(data_source) == 0:
             raise InputValueError("RandomSampler: there is no data to sample from.")
+        _check_count("RandomSampler", self.num_samples)
 
     @property
     def num_samples(self) -> int:

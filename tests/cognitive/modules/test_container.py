@@ -16,7 +16,7 @@ class Append(cog.Module):
         return x + self.text
 
 
-def texts(modules):
+def _texts(modules):
     return [module.text.data for module in modules]
 
 
@@ -49,15 +49,15 @@ def test_lists_behave_like_lists(kind):
     assert len(modules) == 3
     assert modules[-1].text.data == "c"
     assert type(modules[1:]) is type(modules)
-    assert texts(modules[1:]) == ["b", "c"]
+    assert _texts(modules[1:]) == ["b", "c"]
     modules.insert(0, Append("z"))
     modules.extend([Append("x")])
     modules += [Append("y")]
     del modules[1]
-    assert texts(modules) == ["z", "b", "c", "x", "y"]
+    assert _texts(modules) == ["z", "b", "c", "x", "y"]
     assert modules.pop().text.data == "y"
     modules[0] = Append("q")
-    assert texts(modules + [Append("w")]) == ["q", "b", "c", "x", "w"]
+    assert _texts(modules + cog.ModuleList([Append("w")])) == ["q", "b", "c", "x", "w"]
     assert modules[0] in modules
     assert Append("q") not in modules
     assert list(modules._modules) == ["0", "1", "2", "3"]
@@ -70,7 +70,7 @@ def test_lists_change_all_or_nothing():
     modules = cog.ModuleList([Append("a")])
     with pytest.raises(TypeError, match="ModuleList holds Modules"):
         modules.extend([Append("b"), "text"])
-    assert texts(modules) == ["a"]
+    assert _texts(modules) == ["a"]
 
 
 def test_list_repr():
@@ -85,7 +85,7 @@ def test_module_dict():
     modules["b"] = Append("2")
     modules.update([("a", Append("3"))])
     assert list(modules) == list(modules.keys()) == ["a", "b"]
-    assert texts(modules.values()) == ["3", "2"]
+    assert _texts(modules.values()) == ["3", "2"]
     assert dict(modules.items())["b"] is modules["b"]
     assert "a" in modules
     assert modules.pop("a").text.data == "3"

@@ -26,7 +26,7 @@ both = pytest.mark.parametrize("kind", [Echo, AsyncEcho])
 blocking = pytest.mark.parametrize("awaited", [False, True])
 
 
-def call(module, awaited, *args, **kwargs):
+def _call(module, awaited, *args, **kwargs):
     if awaited:
         return asyncio.run(module.acall(*args, **kwargs))
     return module(*args, **kwargs)
@@ -46,7 +46,7 @@ def test_forward_must_be_defined():
 @blocking
 def test_call_and_acall_agree(kind, awaited):
     """A plain and an async forward give the same, blocking and awaited."""
-    assert call(kind(), awaited, "a", suffix="b") == "ab"
+    assert _call(kind(), awaited, "a", suffix="b") == "ab"
 
 
 @both
@@ -59,7 +59,7 @@ def test_hooks_run_and_may_change(kind, awaited):
     module.register_forward_pre_hook(lambda _, args: args[0].upper())
     module.register_forward_hook(lambda _, args, out: (*args, out))
     module.register_forward_hook(lambda *_: None)
-    assert call(module, awaited, "a", suffix="b") == ("A", "Ab")
+    assert _call(module, awaited, "a", suffix="b") == ("A", "Ab")
     assert seen == [(module, ("a",))]
 
 
@@ -75,7 +75,7 @@ def test_hooks_with_kwargs(kind, awaited):
     module.register_forward_hook(
         lambda _, args, kwargs, out: [args, kwargs, out], with_kwargs=True
     )
-    result = call(module, awaited, "a", suffix="b")
+    result = _call(module, awaited, "a", suffix="b")
     assert result == [("a",), {"suffix": "bb"}, "abb"]
 
 

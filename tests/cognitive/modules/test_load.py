@@ -30,17 +30,17 @@ class Box(cog.Module):
             setattr(self, name, thing)
 
 
-def in_file(state):
+def _in_file(state):
     file = io.BytesIO()
     serialization.save(state, file)
     return serialization.load(io.BytesIO(file.getvalue()))
 
 
-def messages(*texts):
+def _messages(*texts):
     return [{"role": "user", "content": [Variable(t)]} for t in texts]
 
 
-def snapshot(module):
+def _snapshot(module):
     return {
         key: copy.deepcopy(getattr(value, "data", value))
         for key, value in module.state_dict().items()
@@ -53,7 +53,7 @@ def test_fresh_to_fresh():
     trained, fresh = Agent("learned"), Agent()
     client = ScriptedModel()
     result = fresh.load_state_dict(
-        in_file(trained.state_dict()),
+        _in_file(trained.state_dict()),
         model_clients={"chat.forward_model_client": client},
     )
     assert repr(result) == "<All keys matched successfully>"
@@ -101,11 +101,11 @@ def test_state_must_be_a_mapping(state):
         (Parameter("x"), Variable(3), "number"),
         (Parameter("x"), "text", "Variable"),
         (Demonstrations(), Variable([["only"]]), "row 0"),
-        (messages("a"), "text", "messages"),
-        (messages("a"), messages("a", "b"), r"user\(1\), user\(1\)"),
-        (messages("a"), [{"role": "system", "content": [Variable("a")]}], "system"),
-        (messages("a"), [{"role": "user", "content": "a"}], "messages"),
-        (messages("a"), messages(["a"]), "shape"),
+        (_messages("a"), "text", "messages"),
+        (_messages("a"), _messages("a", "b"), r"user\(1\), user\(1\)"),
+        (_messages("a"), [{"role": "system", "content": [Variable("a")]}], "system"),
+        (_messages("a"), [{"role": "user", "content": "a"}], "messages"),
+        (_messages("a"), _messages(["a"]), "shape"),
     ],
 )
 def test_misfits(mine, theirs, words, strict):
@@ -117,13 +117,13 @@ def test_misfits(mine, theirs, words, strict):
 
 def test_nothing_changes_on_failure():
     """All problems come in one error, and no data has been copied before it."""
-    box = Box(a=Parameter("a"), b=Parameter("b"), c=messages("c"))
-    before = snapshot(box)
-    state = {"a": Variable("new"), "b": Variable(["x"]), "c": messages("new"), "d": 1}
+    box = Box(a=Parameter("a"), b=Parameter("b"), c=_messages("c"))
+    before = _snapshot(box)
+    state = {"a": Variable("new"), "b": Variable(["x"]), "c": _messages("new"), "d": 1}
     with pytest.raises(RuntimeError) as caught:
         box.load_state_dict(state)
     assert len(str(caught.value).splitlines()) == 3
-    assert snapshot(box) == before
+    assert _snapshot(box) == before
     assert box.c[0]["content"][0].data == "c"
 
 
@@ -153,7 +153,7 @@ def test_tied_parameters_stay_tied():
     shared = Parameter("x")
     box, target = Box(a=shared, b=shared), Box(a=Parameter("y"))
     target.b = target.a
-    target.load_state_dict(in_file(box.state_dict()))
+    target.load_state_dict(_in_file(box.state_dict()))
     assert target.a is target.b
     assert target.a.data == "x"
 
@@ -172,13 +172,13 @@ def test_parameters_in_chats_are_the_same_objects():
 
     def agent(text):
         prompt = Parameter(text, "prompt")
-        chat = [{"role": "system", "content": [prompt]}, *messages(text)]
+        chat = [{"role": "system", "content": [prompt]}, *_messages(text)]
         return Box(prompt=prompt, chat=chat)
 
     for assign in (False, True):
         target = agent("old")
         chat = target.chat
-        target.load_state_dict(in_file(agent("new").state_dict()), assign=assign)
+        target.load_state_dict(_in_file(agent("new").state_dict()), assign=assign)
         assert target.chat is chat
         assert chat[0]["content"][0] is target.prompt
         assert target.prompt.data == chat[1]["content"][0].data == "new"
@@ -189,10 +189,10 @@ def test_an_empty_chat_slot_gets_the_saved_chat():
     source = Agent("learned")
     source.chat.messages = [
         {"role": "system", "content": [source.prompt]},
-        *messages("hi"),
+        *_messages("hi"),
     ]
     target = Agent()
-    target.load_state_dict(in_file(source.state_dict()))
+    target.load_state_dict(_in_file(source.state_dict()))
     system, user = target.chat.messages
     assert system["content"][0] is target.prompt
     assert user["content"][0].data == "hi"
@@ -249,7 +249,7 @@ def test_demonstrations_may_change_their_number():
     """How many rows there are is learned, so it may differ."""
     target = Box(demos=Demonstrations())
     target.load_state_dict(
-        in_file(Box(demos=Demonstrations([["a", "b"]])).state_dict())
+        _in_file(Box(demos=Demonstrations([["a", "b"]])).state_dict())
     )
     assert target.demos.rows() == [["a", "b"]]
 
@@ -257,25 +257,25 @@ def test_demonstrations_may_change_their_number():
 # -- clients --------------------------------------------------------------------------
 
 
-def used(tokens):
+def _used(tokens):
     client = ScriptedModel()
     client.update_usage({"prompt_tokens": tokens, "cost": {"amount": 0.5}})
     return client
 
 
-def tokens_of(client):
+def _tokens_of(client):
     return client.get_usage()["prompt_tokens"]
 
 
 def test_clients_must_be_supplied():
     """MO18: an empty slot names class and key; a client gets the usage back."""
-    state = in_file(cog.ChatCompletion(used(7)).state_dict())
-    with pytest.raises(RuntimeError, match="ScriptedModel.*forward_model_client"):
+    state = _in_file(cog.ChatCompletion(_used(7)).state_dict())
+    with pytest.raises(RuntimeError, match=r"ScriptedModel.*forward_model_client"):
         cog.ChatCompletion().load_state_dict(state)
     chat, client = cog.ChatCompletion(), ScriptedModel()
     chat.load_state_dict(state, model_clients={"forward_model_client": client})
     assert chat.forward_model_client is client
-    assert tokens_of(client) == 7
+    assert _tokens_of(client) == 7
     assert client.get_usage()["cost"]["amount"] == 0.5
 
 
@@ -294,24 +294,26 @@ def test_clients_must_be_of_the_saved_class(wrong):
 
 def test_configured_clients_stay():
     """A slot with a client keeps it, and its own usage, unless another is given."""
-    own = used(3)
+    own = _used(3)
     chat = cog.ChatCompletion(own)
     state = chat.state_dict()
     chat.load_state_dict(state)
     chat.load_state_dict(state, model_clients={"forward_model_client": own})
     assert chat.forward_model_client is own
-    assert tokens_of(own) == 3
+    assert _tokens_of(own) == 3
 
 
 def test_shared_usage_is_added_once():
     """One client in two slots gets the usage that both share only once."""
-    shared = used(5)
+    shared = _used(5)
     pair = cog.ModuleList([cog.ChatCompletion(shared), cog.ChatCompletion(shared)])
     client = ScriptedModel()
     fresh = cog.ModuleList([cog.ChatCompletion(), cog.ChatCompletion()])
     keys = ["0.forward_model_client", "1.forward_model_client"]
-    fresh.load_state_dict(in_file(pair.state_dict()), model_clients=dict.fromkeys(keys, client))
-    assert tokens_of(client) == 5
+    fresh.load_state_dict(
+        _in_file(pair.state_dict()), model_clients=dict.fromkeys(keys, client)
+    )
+    assert _tokens_of(client) == 5
 
 
 @pytest.mark.parametrize(
@@ -353,14 +355,44 @@ def test_configs_are_replaced_by_copies():
 def test_functions_by_name_are_the_programs_business():
     """A file names functions: a slot keeps its own, an empty one needs it first."""
     source = cog.DeterministicEvaluator(len, "length")
-    state = in_file(source.state_dict())
+    state = _in_file(source.state_dict())
     assert isinstance(state["eval_fn"], SavedFunction)
     target = cog.DeterministicEvaluator(max, "length")
     target.load_state_dict(state)
     assert target.eval_fn is max
-    with pytest.raises(RuntimeError, match="builtins.len"):
+    with pytest.raises(RuntimeError, match=r"builtins\.len"):
         cog.DeterministicEvaluator(None, "length").load_state_dict(state)
     target.load_state_dict(source.state_dict())
     assert target.eval_fn is len
     with pytest.raises(RuntimeError, match="needs a function"):
         target.load_state_dict({**state, "eval_fn": 3})
+
+
+def test_a_saved_default_function_fits_an_empty_slot():
+    """The documented system saved the default reduction; ours needs no other."""
+    state = _in_file({"reduction_fn": sum, "reduction_fn_purpose": Variable("sum")})
+    fresh = cog.ExactMatchEvaluator()
+    fresh.load_state_dict(state)
+    assert fresh(Variable(["a"]), ["a"])[0].data == 1
+    state = _in_file({"reduction_fn": max})
+    with pytest.raises(RuntimeError, match=r"builtins\.max"):
+        cog.ExactMatchEvaluator().load_state_dict(state)
+
+
+def test_documented_files_load_into_fresh_agents():
+    """A state captured after a call, as documented systems did, fits a fresh agent."""
+    source = Agent("learned")
+    source.chat.messages = [
+        {"role": "system", "content": [source.prompt]},
+        {"role": "user", "content": [Variable("{message}")]},
+    ]
+    source.chat.forward_model_client = _used(7)
+    source.chat.completion_args = {"temperature": 0}
+    target, client = Agent(), ScriptedModel("ok")
+    result = target.load_state_dict(
+        _in_file(source.state_dict(keep_vars=False)),
+        model_clients={"chat.forward_model_client": client},
+    )
+    assert repr(result) == "<All keys matched successfully>"
+    assert target.chat(inputs={"message": "hi"}).data == "ok"
+    assert client.requests[0].messages[0]["content"] == "learned"

@@ -17,7 +17,7 @@ class Agent(cog.Module):
         self.chat = cog.ChatCompletion()
 
 
-def with_chat():
+def _with_chat():
     agent = Agent()
     agent.talk = [{"role": "user", "content": [Variable("x"), agent.prompt]}]
     return agent
@@ -69,7 +69,7 @@ def test_apply_visits_children_first():
 
 def test_requires_grad_reaches_chats():
     """MO11: the flag is set on Parameters and on every Variable of a chat."""
-    agent = with_chat()
+    agent = _with_chat()
     assert agent.requires_grad_(True) is agent
     assert agent.talk[0]["content"][0].requires_grad is True
     agent.requires_grad_(False)
@@ -80,7 +80,7 @@ def test_requires_grad_reaches_chats():
 @pytest.mark.parametrize("clear", [cog.Module.empty_grad, cog.Module.zero_grad])
 def test_gradients_are_cleared_in_place(clear):
     """MO12: gradients are cleared, and the lists stay the same objects."""
-    agent = with_chat().requires_grad_(True)
+    agent = _with_chat().requires_grad_(True)
     targets = [agent.prompt, agent.talk[0]["content"][0]]
     for target in targets:
         target.append_grad(Variable("feedback"))
@@ -99,7 +99,7 @@ def test_computed_chat_variables_are_passed_over():
 
 def test_deepcopy_shares_clients_only():
     """A copy has its own parameters, still tied, and the same client."""
-    agent, client = with_chat(), ScriptedModel()
+    agent, client = _with_chat(), ScriptedModel()
     agent.chat.forward_model_client = client
     agent.clients = {"judge": [client]}
     agent._optimizers = ["an optimizer"]

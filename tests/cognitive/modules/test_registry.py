@@ -8,7 +8,7 @@ from afnio.cognitive.parameter import Parameter
 from afnio.models.testing import ScriptedModel
 
 
-def chat(*texts):
+def _chat(*texts):
     return [{"role": "user", "content": [Variable(t) for t in texts]}]
 
 
@@ -20,7 +20,12 @@ class Plain(cog.Module):
 def test_kinds_register_by_type():
     """Parameters, modules, clients and chats register themselves on assignment."""
     m = Plain()
-    m.p, m.child, m.client, m.talk = Parameter("x"), Plain(), ScriptedModel(), chat("a")
+    m.p, m.child, m.client, m.talk = (
+        Parameter("x"),
+        Plain(),
+        ScriptedModel(),
+        _chat("a"),
+    )
     assert [n for n, _ in m.named_parameters()] == ["p"]
     assert [n for n, _ in m.named_children()] == ["child"]
     assert [n for n, _ in m.named_models()] == ["client"]
@@ -67,7 +72,7 @@ def test_none_then_text():
 def test_chat_by_type_may_become_a_list_again():
     """A history that happened to look like a chat can be emptied."""
     m = Plain()
-    m.history = chat("hello")
+    m.history = _chat("hello")
     m.history = []
     assert m.history == []
     assert list(m.chats()) == []
@@ -77,7 +82,7 @@ def test_declared_chat_refuses_other_values():
     """A chat slot that was registered on purpose takes chats and None only."""
     m = Plain()
     m.register_chat("talk", None)
-    m.talk = chat("a")
+    m.talk = _chat("a")
     with pytest.raises(TypeError, match="talk"):
         m.talk = ["a"]
     m.talk = None
@@ -149,7 +154,6 @@ def test_values_are_checked(register, value):
 
 def test_computed_parameter_is_refused():
     """MO05: the result of an operation cannot be a parameter."""
-
     computed = Parameter("x", requires_grad=False)
     computed += Parameter("y")
     with pytest.raises(ValueError, match="AddBackward0"):
@@ -163,7 +167,7 @@ def test_computed_parameter_is_refused():
         (Parameter("x"), Plain()),
         (Plain(), "text"),
         (ScriptedModel(), "text"),
-        (chat("a"), 3),
+        (_chat("a"), 3),
     ],
 )
 def test_registered_names_keep_their_kind(first, wrong):

@@ -45,14 +45,14 @@ class Counting(cog.Module):
         self.count = state["count"]
 
 
-def in_file(state):
+def _in_file(state):
     """Return the state as it comes back from a file."""
     file = io.BytesIO()
     serialization.save(state, file)
     return serialization.load(io.BytesIO(file.getvalue()))
 
 
-direct_or_file = pytest.mark.parametrize("way", [lambda state: state, in_file])
+direct_or_file = pytest.mark.parametrize("way", [lambda state: state, _in_file])
 
 
 def test_keys_and_order():
@@ -146,6 +146,8 @@ def test_prefix_and_destination():
     assert state is into
     assert list(state)[:2] == ["first", "agent.prompt"]
     assert set(state._metadata) == {"agent", "agent.chat"}
+    with pytest.raises(TypeError, match="OrderedDict"):
+        Agent().state_dict(destination={})
 
 
 def test_a_child_may_override_state_dict():

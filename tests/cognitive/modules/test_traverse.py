@@ -15,22 +15,22 @@ class Node(cog.Module):
             self.text = Parameter(text)
 
 
-def tree():
+def _tree():
     root = Node("root")
     root.left, root.right = Node("left"), Node("right")
     root.left.leaf = Node("leaf")
     return root
 
 
-def names(pairs):
+def _names(pairs):
     return [name for name, _ in pairs]
 
 
 def test_modules_and_children():
     """Names are dotted paths, the root's is empty, order is depth first."""
-    root = tree()
-    assert names(root.named_modules()) == ["", "left", "left.leaf", "right"]
-    assert names(root.named_modules(prefix="m")) == [
+    root = _tree()
+    assert _names(root.named_modules()) == ["", "left", "left.leaf", "right"]
+    assert _names(root.named_modules(prefix="m")) == [
         "m",
         "m.left",
         "m.left.leaf",
@@ -44,26 +44,26 @@ def test_shared_modules():
     """A module under two names is listed once, unless duplicates are wanted."""
     root = Node()
     root.a = root.b = Node("x")
-    assert names(root.named_modules()) == ["", "a"]
-    assert names(root.named_modules(remove_duplicate=False)) == ["", "a", "b"]
-    assert names(root.named_children()) == ["a"]
-    assert names(root.named_parameters()) == ["a.text"]
-    assert names(root.named_parameters(remove_duplicate=False)) == ["a.text", "b.text"]
+    assert _names(root.named_modules()) == ["", "a"]
+    assert _names(root.named_modules(remove_duplicate=False)) == ["", "a", "b"]
+    assert _names(root.named_children()) == ["a"]
+    assert _names(root.named_parameters()) == ["a.text"]
+    assert _names(root.named_parameters(remove_duplicate=False)) == ["a.text", "b.text"]
 
 
 def test_shared_parameters():
     """MO07: one Parameter under two names is one parameter, but two keys."""
     root = Node()
     root.p = root.q = Parameter("x")
-    assert names(root.named_parameters()) == ["p"]
-    assert names(root.named_parameters(remove_duplicate=False)) == ["p", "q"]
+    assert _names(root.named_parameters()) == ["p"]
+    assert _names(root.named_parameters(remove_duplicate=False)) == ["p", "q"]
     assert list(root.state_dict()) == ["p", "q"]
 
 
 def test_recurse_and_prefix():
     """recurse=False stays here; a prefix comes before every name."""
-    root = tree()
-    assert names(root.named_parameters(prefix="m", recurse=False)) == ["m.text"]
+    root = _tree()
+    assert _names(root.named_parameters(prefix="m", recurse=False)) == ["m.text"]
     assert len(list(root.parameters())) == 4
 
 
@@ -72,7 +72,7 @@ def test_equal_settings_are_two_settings():
     root = Node()
     root.a = cog.ChatCompletion(response_format={"type": "json_object"}, tools=[])
     root.b = cog.ChatCompletion(response_format={"type": "json_object"}, tools=[])
-    assert names(root.named_completion_configs()) == [
+    assert _names(root.named_completion_configs()) == [
         "a.completion_args",
         "b.completion_args",
     ]
@@ -89,7 +89,7 @@ def test_every_registry_is_listed():
     root.talk = [{"role": "user", "content": [Variable("x")]}]
     assert list(root.models()) == [root.client]
     assert list(root.functions()) == [len]
-    assert names(root.named_functions()) == ["score"]
+    assert _names(root.named_functions()) == ["score"]
     assert list(root.buffers()) == [root.b]
     assert list(root.chats()) == [root.talk]
 
@@ -115,12 +115,12 @@ def test_parameters_in_chats_are_parameters():
 
 def test_lookups():
     """Dotted paths find modules, Parameters and buffers; a typo is answered."""
-    root = tree()
+    root = _tree()
     root.register_buffer("b", Variable("x"))
     assert root.get_submodule("") is root
     assert root.get_submodule("left.leaf") is root.left.leaf
     assert root.get_parameter("left.leaf.text").data == "leaf"
     assert root.get_buffer("b") is root.b
     for lookup in (root.get_submodule, root.get_parameter, root.get_buffer):
-        with pytest.raises(AttributeError, match="did you mean|known:"):
+        with pytest.raises(AttributeError, match=r"did you mean|known:"):
             lookup("left.laef")

@@ -20,7 +20,6 @@ from afnio.autodiff._ops_common import known
 from afnio.autodiff._prompts import JUDGE_FEEDBACK, JUDGE_REPAIR, JUDGE_SELF_REVIEW
 from afnio.autodiff._sampling import next_index
 from afnio.autodiff.decorators import evaluator
-from afnio.autodiff.evaluator import roles_of
 from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.function import FunctionNode, Op
 from afnio.autodiff.lm_ops import place_grads, require_client
@@ -101,7 +100,7 @@ class LMJudgeEvaluator(Op):
         targets = [target] if isinstance(target, Variable) else []
         if known([*variables, *targets]) is not None:
             _prepare(messages, prediction, target, inputs)
-        return roles_of(prediction)
+        return common.roles_of(prediction)
 
     @staticmethod
     def wants_grad(needs: tuple[bool, ...], *args: Any) -> tuple[bool, ...]:
