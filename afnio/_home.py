@@ -41,15 +41,37 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
     return asyncio._get_running_loop()
 
 
+class Gate:
+    """Lets one thread wait for another; an interrupt cannot leave it half locked."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def open(self) -> None:
+        """Let the waiting thread pass; call it once."""
+        self._lock.release()
+
+    def wait(self, timeout_s: float = -1) -> None:
+        """Wait until open, at most ``timeout_s`` seconds if that is not negative."""
+        self._lock.acquire(timeout=timeout_s)
+
+
 class Home:
-    """The background loop, its thread, and what is in flight on it."""
+    """The background loop, its thread, and what is in flight on it.
+
+    Callers and the loop's thread share no lock that Python code holds: an interrupt
+    could keep the caller from ever releasing it, and then the loop would stand still.
+    """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
         self.lane = Lane()
         self.pending: dict[Deferred[Any], None] = {}
-        self._room = threading.BoundedSemaphore(MAX_PENDING)
+        self._room_seekers: deque[Gate] = deque()
         self._inbox: deque[Callable[[], None]] = deque()
         self._awake = False
         self._closing = False
@@ -82,8 +104,7 @@ class Home:
             coroutine.close()
             raise StateError("the interpreter is exiting; no work can be started.")
         if bounded and not self.is_current() and not self.lane.is_member():
-            self._make_room(coroutine)
-            deferred.on_done(self._room.release)
+            self._wait_for_room(coroutine)
         context = contextvars.copy_context()
         self._inbox.append(partial(self._start, deferred, coroutine, context))
         if not self._awake:
@@ -98,21 +119,30 @@ class Home:
         with suppress(RuntimeError):  # closed: nothing can be started any more
             self.loop.call_soon_threadsafe(self._drain)
 
-    def _make_room(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        if self._room.acquire(blocking=False):
-            return
-        self.wake()
-        try:
-            self._room.acquire()
-        except (KeyboardInterrupt, SystemExit):
-            coroutine.close()
-            self.cancel_pending()
-            raise
+    def _has_room(self) -> bool:
+        return len(self.pending) + len(self._inbox) < MAX_PENDING
+
+    def _wait_for_room(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        while not self._has_room():
+            gate = Gate()
+            self._room_seekers.append(gate)
+            self.wake()
+            try:
+                gate.wait()
+            except (KeyboardInterrupt, SystemExit):
+                coroutine.close()
+                self.cancel_pending()
+                raise
 
     def _drain(self) -> None:
         self._awake = False
         while self._inbox:
             self._inbox.popleft()()
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._room_seekers and self._has_room():
+            self._room_seekers.popleft().open()
 
     def _start(
         self,
@@ -133,6 +163,7 @@ class Home:
     ) -> None:
         """Hand the outcome to the reader, KeyboardInterrupt and SystemExit too."""
         del self.pending[deferred]
+        self._let_in()
         if task.cancelled():
             coroutine.close()  # it may never have started
             deferred.fail(
@@ -157,7 +188,7 @@ class Home:
         """Cancel everything in flight and wait shortly until it has let go."""
         if self._closing:
             return
-        done = threading.Event()
+        done = Gate()
         error = CancelledError(reason)
 
         def cancel() -> None:
@@ -176,12 +207,12 @@ class Home:
         if self._closing:
             return []
         found: list[Deferred[Any]] = []
-        done = threading.Event()
+        done = Gate()
 
         def collect() -> None:
             self._drain()
             found.extend(item for item in self.pending if item.site)
-            done.set()
+            done.open()
 
         self.loop.call_soon_threadsafe(collect)
         done.wait()
@@ -209,11 +240,11 @@ def _annotate(error: BaseException, deferred: Deferred[Any]) -> None:
         error.add_note(_NOTE.format(deferred.label, deferred.site))
 
 
-async def _notify(waiting: list[Deferred[Any]], done: threading.Event) -> None:
+async def _notify(waiting: list[Deferred[Any]], done: Gate) -> None:
     for deferred in waiting:
         with suppress(BaseException):
             await deferred
-    done.set()
+    done.open()
 
 
 async def outcome_of(work: Coroutine[Any, Any, T]) -> Outcome[T]:

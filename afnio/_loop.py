@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar, cast
 
-from afnio._home import MAX_PENDING, home, outcome_of, running_loop
+from afnio._home import MAX_PENDING, Gate, home, outcome_of, running_loop
 from afnio.errors import CancelledError, LoopError, StateError
 
 __all__ = [
@@ -161,13 +161,12 @@ class Deferred(Generic[T]):
                 f"blocking read of {self.label or 'a pending value'} inside an afnio "
                 "coroutine; await it instead."
             )
-        gate = threading.Lock()
-        gate.acquire()
-        self.on_done(gate.release)
+        gate = Gate()
+        self.on_done(gate.open)
         home.wake()
         try:
             with home.lane.aside():
-                gate.acquire()
+                gate.wait()
         except (KeyboardInterrupt, SystemExit):
             home.cancel_pending()
             raise

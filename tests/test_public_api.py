@@ -38,12 +38,10 @@ def public_modules():
 
 
 @pytest.mark.parametrize("name", public_modules())
-def test_every_public_name_exists_and_is_sorted(name):
-    """Each __all__ is sorted and every name in it can be reached."""
+def test_every_public_name_exists(name):
+    """Every name in an __all__ can be reached; the linter keeps them sorted."""
     module = importlib.import_module(name)
-    names = getattr(module, "__all__", [])
-    assert list(names) == sorted(names)
-    for item in names:
+    for item in getattr(module, "__all__", []):
         assert getattr(module, item) is not None
 
 

@@ -1,4 +1,4 @@
-"""From JSON to values: the reading half of the format. It runs nothing of the file's."""
+"""From JSON to values: the reading half. It runs nothing that a file names."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from afnio.serialization import register_dataclass
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -34,3 +36,6 @@ class Evidence:
     def but(self, **changes: Any) -> Evidence:
         """Return a copy with some fields changed."""
         return replace(self, **changes)
+
+
+register_dataclass("Evidence", Evidence)

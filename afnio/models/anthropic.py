@@ -41,7 +41,7 @@ class Anthropic(SdkModel):
 
     Example:
         >>> from afnio.models.anthropic import Anthropic
-        >>> client = Anthropic(api_key="sk-ant-example", model="claude-sonnet-4-5")
+        >>> client = Anthropic(api_key="sk-ant-example", model="claude-opus-5")
         >>> client.get_provider()
         'anthropic'
     """

@@ -6,13 +6,13 @@ from afnio.optim.few_shot import FewShot
 from afnio.optim.optimizer import Optimizer
 from afnio.optim.tgd import TGD, RewriteOptions, tgd
 
-__all__ = [  # noqa: RUF022 - plain order, as in every other package
+__all__ = [
+    "TGD",
     "FewShot",
     "NoOp",
     "Optimizer",
     "RandomRewrite",
     "RewriteOptions",
-    "TGD",
     "controls",
     "gates",
     "records",

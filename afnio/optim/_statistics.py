@@ -98,7 +98,7 @@ def _correlation(parent: Sequence[float], candidate: Sequence[float]) -> float:
 def _bootstrap(
     parent: Sequence[float], candidate: Sequence[float], confidence: float
 ) -> tuple[float, float]:
-    rng = random.Random(0)  # noqa: S311 - statistics, not secrets
+    rng = random.Random(0)
     differences = [c - p for p, c in zip(parent, candidate, strict=True)]
     n = len(differences)
     means = sorted(fmean(rng.choices(differences, k=n)) for _ in range(RESAMPLES))

@@ -28,7 +28,7 @@ from afnio.optim.gates import Gate
 from afnio.optim.optimizer import Closure, Optimizer, ParamsT
 from afnio.optim.records import StepRecord
 
-__all__ = ["RewriteOptions", "TGD", "atgd", "tgd"]  # noqa: RUF022 - plain order
+__all__ = ["TGD", "RewriteOptions", "atgd", "tgd"]
 
 
 class TGD(Optimizer):

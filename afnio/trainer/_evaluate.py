@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 IN_FLIGHT: Final = 512
 """Batches dispatched before the first of them is read."""
 
+MAX_BLOCKS: Final = 5
+"""Parts that validation batches are divided into, for gates that look early."""
+
 PREFIXES: Final = {"validation": "val_", "test": "test_"}
 """What the names of metrics start with."""
 
@@ -146,21 +149,37 @@ async def settle(value: Any) -> None:
             await settle(item)
 
 
-def make_closure(agent: Module, batches: Sequence[Any]) -> Callable[[], list[Any]]:
-    """Return a function that evaluates the agent as it is now on all ``batches``.
+class ValidationClosure:
+    """Evaluates an agent as it is now on validation batches, for optimizers.
 
     It only dispatches: the scores it returns may be pending, and later changes of the
     parameters do not touch them. So several candidates can be evaluated concurrently.
-    """
-    step: Callable[..., Any] = agent.validation_step
 
-    def closure() -> list[Any]:
+    Args:
+        agent: Whose ``validation_step`` is called.
+        batches: Always the same ones, so that scores are paired.
+
+    Attributes:
+        blocks: Into how many parts the batches can be divided, so that an optimizer
+            may stop before the last of them.
+    """
+
+    def __init__(self, agent: Module, batches: Sequence[Any]) -> None:
+        self._step: Callable[..., Any] = agent.validation_step
+        self._batches = list(enumerate(batches))
+        self.blocks = max(1, min(MAX_BLOCKS, len(batches)))
+
+    def __call__(self, block: int | None = None) -> list[Any]:
+        """Return the results of the steps: of all batches, or of one block, from 0."""
+        batches = self._batches
+        if block is not None:
+            size = len(batches)
+            start, end = (size * (block + k) // self.blocks for k in (0, 1))
+            batches = batches[start:end]
         with no_grad():
-            if asyncio.iscoroutinefunction(step):
-                outputs = run_sync(gather(step(b, n) for n, b in enumerate(batches)))
+            if asyncio.iscoroutinefunction(self._step):
+                outputs = run_sync(gather(self._step(b, n) for n, b in batches))
             else:
-                outputs = [step(batch, number) for number, batch in enumerate(batches)]
+                outputs = [self._step(batch, number) for number, batch in batches]
         parsed = [parse_output("validation_step", output) for output in outputs]
         return [output.raw for output in parsed if output is not None]
-
-    return closure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,7 @@ from afnio.cognitive.modules.module import Module
 from afnio.errors import BudgetError, InputValueError
 from afnio.models import Budget
 from afnio.trainer._checkpoint import loader_state, set_loader_state
-from afnio.trainer._evaluate import EvaluationLoop, make_closure, weight_of
+from afnio.trainer._evaluate import EvaluationLoop, ValidationClosure, weight_of
 from afnio.trainer._hooks import fire, has, modes_kept, windows
 from afnio.trainer._metrics import Meter, Record
 from afnio.trainer._optimize import StepRunner, Window, as_optimizers, needs_closure
@@ -94,10 +94,10 @@ class FitLoop:
         elif self.trainer.settings.seed is not None:
             random.seed(self.trainer.settings.seed)
 
-    async def _closure(self) -> Callable[[], list[Any]] | None:
+    async def _closure(self) -> ValidationClosure | None:
         if self.loaders.val is not None:
             self._val_batches = await call_user(self._read_val, self.loaders.val)
-            return make_closure(self.agent, self._val_batches)
+            return ValidationClosure(self.agent, self._val_batches)
         if any(needs_closure(optimizer) for optimizer in self.optimizers):
             raise InputValueError(
                 "an optimizer accepts changes on validation evidence; pass a "

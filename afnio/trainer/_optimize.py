@@ -14,6 +14,7 @@ from afnio.trainer._hooks import call_step, fire, modes_kept
 from afnio.trainer._steps import StepOutput, parse_output
 
 if TYPE_CHECKING:
+    from afnio.trainer._evaluate import ValidationClosure
     from afnio.trainer.trainer import Trainer
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class StepRunner:
         trainer: Trainer,
         agent: Module,
         optimizers: Sequence[Any],
-        closure: Callable[[], list[Any]] | None,
+        closure: ValidationClosure | None,
     ) -> None:
         self._trainer = trainer
         self._agent = agent

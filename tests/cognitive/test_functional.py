@@ -5,7 +5,7 @@ import pytest
 import afnio.cognitive as cog
 import afnio.cognitive.functional as F
 from afnio import Variable
-from afnio.autodiff import basic_ops, evaluator, judge, lm_ops
+from afnio.autodiff import basic_ops, evaluator, lm_ops
 from afnio.models.testing import ScriptedModel
 
 
@@ -40,7 +40,7 @@ def test_model_functions_are_the_operations():
     assert made.data == reply
     assert model.requests[0].args["temperature"] == 0
     args = (model, _asked("Judge {prediction}"), Variable("x", "answer"))
-    score, why = _both(F.lm_judge_evaluator, judge.LMJudgeEvaluator, *args)
+    score, why = _both(F.lm_judge_evaluator, evaluator.LMJudgeEvaluator, *args)
     assert (score.data, why.data) == (1, "fine")
 
 

@@ -119,7 +119,9 @@ def test_process_default_is_seen_by_other_threads():
     client, budget = ScriptedModel("ok"), Budget(calls=5)
 
     def from_a_thread():
-        thread = threading.Thread(target=lambda: client.chat([{"role": "user", "content": "t"}]))
+        thread = threading.Thread(
+            target=lambda: client.chat([{"role": "user", "content": "t"}])
+        )
         thread.start()
         thread.join()
 

@@ -53,7 +53,15 @@ def test_every_field_of_a_reply_survives(path):
         ask(ScriptedModel(full))
     with use_cache(ReplyCache(path)):
         found = ask(ScriptedModel([]))
-    for name in ("text", "tool_calls", "stop_reason", "reasoning", "refusal", "request_id", "model"):
+    for name in (
+        "text",
+        "tool_calls",
+        "stop_reason",
+        "reasoning",
+        "refusal",
+        "request_id",
+        "model",
+    ):
         assert getattr(found, name) == getattr(full, name)
 
 
@@ -178,7 +186,9 @@ def test_values_are_readable_json(path):
         ask(ScriptedModel("hello"), "question")
         cache.close()
     with sqlite3.connect(path) as connection:
-        request, reply = connection.execute("SELECT request, reply FROM replies").fetchone()
+        request, reply = connection.execute(
+            "SELECT request, reply FROM replies"
+        ).fetchone()
     connection.close()
     assert json.loads(request)["messages"][0]["content"] == "question"
     assert json.loads(reply)["text"] == "hello"
@@ -251,10 +261,13 @@ def test_several_processes_share_one_file(path):
     assert len(ReplyCache(path)) == 120
 
 
-KILLED = WRITER + """
+KILLED = (
+    WRITER
+    + """
 import os, signal
 os.kill(os.getpid(), signal.SIGKILL)
 """
+)
 
 
 def test_killed_process_keeps_what_it_was_told(path):

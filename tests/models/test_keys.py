@@ -67,7 +67,10 @@ def test_order_of_arguments_does_not_matter(args):
 def test_values_beyond_json_have_a_form():
     """Tuples, sets, decimals and pydantic objects can be arguments."""
     value = {"a": (1, 2), "b": {"y", "x"}, "c": Decimal("1.5"), "d": Answer(word="w")}
-    assert canonical(value) == '{"a":[1,2],"b":["\\"x\\"","\\"y\\""],"c":"1.5","d":{"word":"w"}}'
+    assert (
+        canonical(value)
+        == '{"a":[1,2],"b":["\\"x\\"","\\"y\\""],"c":"1.5","d":{"word":"w"}}'
+    )
 
 
 def test_differences_name_the_field_and_both_values():

@@ -183,7 +183,9 @@ def test_abstract_kinds_are_not_implemented(kind):
         client.complete("x") if kind is TextCompletionModel else client.embed(["x"])
 
 
-@pytest.mark.parametrize("wrong", ["Hi", {"role": "user"}, [3], [{"content": "x"}], None])
+@pytest.mark.parametrize(
+    "wrong", ["Hi", {"role": "user"}, [3], [{"content": "x"}], None]
+)
 def test_messages_of_the_wrong_kind_are_refused(wrong):
     """What is no list of messages is a TypeError at the call."""
     with pytest.raises(InputTypeError):

@@ -40,7 +40,9 @@ def test_misspelt_provider_gets_a_suggestion():
 
 def test_third_parties_can_register():
     """A registered factory is called with the model and the arguments."""
-    register_provider("scripted-test", lambda model, **args: ScriptedModel(model=model, **args))
+    register_provider(
+        "scripted-test", lambda model, **args: ScriptedModel(model=model, **args)
+    )
     client = get_model("scripted-test/abc", replies="x")
     assert client.model == "abc"
     register_provider("lazy-test", "afnio.models.testing:ScriptedModel")

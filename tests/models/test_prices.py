@@ -77,3 +77,18 @@ def test_free_book_knows_every_model():
     book = PriceBook(default=FREE)
     assert book.knows("anything")
     assert book.cost(Usage(input_tokens=MILLION), None) == 0
+
+
+def test_cache_writes_have_their_own_price():
+    """Anthropic's prompt cache is dearer to write and cheaper to read than input."""
+    book = PriceBook("anthropic")
+    written = Usage(input_tokens=MILLION, cache_write_tokens=MILLION)
+    costs = [
+        book.cost(usage, "claude-sonnet-4-5")
+        for usage in (
+            Usage(input_tokens=MILLION, cached_tokens=MILLION),
+            Usage(input_tokens=MILLION),
+            written,
+        )
+    ]
+    assert costs == [Decimal("0.3"), Decimal(3), Decimal("3.75")]

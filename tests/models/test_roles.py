@@ -36,7 +36,9 @@ def test_path_needs_a_slash():
 
 def test_unknown_provider_is_named():
     """BM04: the provider is named, with the known ones."""
-    with pytest.raises(ValueError, match=r"Unsupported provider: notvalid\..*\n.*openai"):
+    with pytest.raises(
+        ValueError, match=r"Unsupported provider: notvalid\..*\n.*openai"
+    ):
         set_backward_model_client("notvalid/gpt-4o")
 
 

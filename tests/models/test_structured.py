@@ -11,7 +11,12 @@ from pydantic import BaseModel
 from afnio._dispatch import run_sync
 from afnio.errors import ReplyError
 from afnio.models import Reply
-from afnio.models._structured import extract_json, json_schema, strict_schema, wire_format
+from afnio.models._structured import (
+    extract_json,
+    json_schema,
+    strict_schema,
+    wire_format,
+)
 from afnio.models.testing import ScriptedModel
 
 
@@ -39,7 +44,11 @@ def test_class_becomes_an_object():
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [('{"label": "maybe"}', "label"), ("Sorry, no.", "Invalid JSON"), ("", "Invalid JSON")],
+    [
+        ('{"label": "maybe"}', "label"),
+        ("Sorry, no.", "Invalid JSON"),
+        ("", "Invalid JSON"),
+    ],
 )
 def test_reply_that_does_not_fit_is_an_error(text, said):
     """A reply that does not fit the class raises, with the field and the raw reply."""
@@ -84,7 +93,10 @@ def test_wire_format_passes_dicts_verbatim():
 documents = st.dictionaries(st.text(), st.text() | st.integers(), max_size=4)
 
 
-@given(documents, st.sampled_from(["{}", "```json\n{}\n```", "```\n{}\n```", "Sure: {} Bye."]))
+@given(
+    documents,
+    st.sampled_from(["{}", "```json\n{}\n```", "```\n{}\n```", "Sure: {} Bye."]),
+)
 def test_json_is_found_in_fences_and_prose(document, around):
     """Whatever stands around an object, the object is found."""
     text = json.dumps(document)

@@ -19,7 +19,9 @@ from afnio.models.testing import RecordedModel, ScriptedModel
 
 def test_list_is_used_in_order_and_runs_out_loudly(ask):
     """Replies come in order; the request after the last one is named in the error."""
-    client = ScriptedModel(["a", Reply("b", stop_reason="max_tokens"), ServerError("c")])
+    client = ScriptedModel(
+        ["a", Reply("b", stop_reason="max_tokens"), ServerError("c")]
+    )
     client._retry = RetryPolicy(max_retries=0)
     assert client.chat(ask()) == "a"
     assert run_sync(client.agenerate(ask())).stop_reason == "max_tokens"
@@ -64,7 +66,11 @@ def test_requests_are_recorded_as_asked(ask):
     run_sync(client.agenerate(ask(), role="critic", sample_index=3, seed=1))
     request = client.requests[0]
     assert request.messages == tuple(ask())
-    assert (request.role, request.sample_index, request.args) == ("critic", 3, {"seed": 1})
+    assert (request.role, request.sample_index, request.args) == (
+        "critic",
+        3,
+        {"seed": 1},
+    )
 
 
 def test_usage_is_plausible_and_free(ask):
@@ -114,8 +120,12 @@ def test_replay_miss_names_what_differs(tmp_path, ask):
 
 @pytest.mark.parametrize(
     "content",
-    ["not json", "[]", '{"format": "afnio.recording", "version": 99, "entries": []}',
-     '{"format": "afnio.recording", "version": 1, "entries": [{"request": {}, "reply": {}}]}'],
+    [
+        "not json",
+        "[]",
+        '{"format": "afnio.recording", "version": 99, "entries": []}',
+        '{"format": "afnio.recording", "version": 1, "entries": [{"request": {}, "reply": {}}]}',
+    ],
 )
 def test_damaged_recordings_are_refused(tmp_path, content):
     """What is no recording, or a newer one, is refused when the model is made."""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from afnio import Variable, is_grad_enabled
+from afnio import Variable, eager, is_grad_enabled
 from afnio._dispatch import run_sync
 from afnio.autodiff.evaluator import DeterministicEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
@@ -59,7 +59,8 @@ def test_candidates_run_at_once_each_with_its_own_text():
         return text
 
     prompt, closure = program(ScriptedModel(reply))
-    verdicts = judge(prompt, closure, ["four", "seven77", "x"])
+    with eager(False):
+        verdicts = judge(prompt, closure, ["four", "seven77", "x"])
     assert [verdict.trial.scores for verdict in verdicts] == [(4, 4), (7, 7), (1, 1)]
     assert [verdict.decision.accepted for verdict in verdicts] == [True, True, False]
     assert prompt.data == "old"

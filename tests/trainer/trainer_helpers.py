@@ -6,6 +6,7 @@ import random
 
 import afnio.cognitive as cog
 from afnio import Variable
+from afnio._dispatch import call_user
 from afnio.cognitive import functional as F
 from afnio.optim import Optimizer
 from afnio.trainer import Trainer
@@ -66,7 +67,7 @@ class Gated(Optimizer):
         pending = []
         for text in self.candidates:
             param.data = text
-            pending.append(closure())
+            pending.append(await call_user(closure))
         param.data = before
         scores = []
         for result in pending:

@@ -76,7 +76,7 @@ def random_split(
     """
     sizes = _sizes(lengths, len(dataset))
     order = list(range(len(dataset)))
-    random.Random(seed).shuffle(order)  # noqa: S311 - not for secrets
+    random.Random(seed).shuffle(order)
     ends = [sum(sizes[: part + 1]) for part in range(len(sizes))]
     return [
         Subset(dataset, order[end - size : end])

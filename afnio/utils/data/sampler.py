@@ -71,7 +71,7 @@ class _SeededSampler(Sampler[int]):
 
     def order(self, epoch: int) -> Iterator[int]:
         """Return the positions of one epoch; asking changes nothing."""
-        return self._draw(random.Random(f"{self.seed}/{epoch}"))  # noqa: S311 - not for secrets
+        return self._draw(random.Random(f"{self.seed}/{epoch}"))
 
     def _draw(self, rng: random.Random) -> Iterator[int]:
         raise NotImplementedError

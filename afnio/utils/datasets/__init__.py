@@ -6,12 +6,12 @@ from afnio.utils.datasets.files import CSVDataset, JSONLDataset
 from afnio.utils.datasets.trec import TREC
 from afnio.utils.datasets.utils import DatasetNotFoundError, DownloadError
 
-__all__ = [  # noqa: RUF022 - TREC is a class, not a constant
+__all__ = [
+    "TREC",
     "BBHTask",
     "CSVDataset",
     "DatasetNotFoundError",
     "DownloadError",
     "FacilitySupport",
     "JSONLDataset",
-    "TREC",
 ]

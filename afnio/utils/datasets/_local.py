@@ -74,7 +74,7 @@ def choose(name: str, value: Any, known: Sequence[str]) -> str:
 def thirds(samples: Sequence[T], split: str, seed: int) -> list[T]:
     """Return the train (33 %), val (33 %) or test (the rest) part, shuffled by seed."""
     order = list(samples)
-    random.Random(seed).shuffle(order)  # noqa: S311 - not for secrets
+    random.Random(seed).shuffle(order)
     first, second = int(len(order) * 0.33), int(len(order) * 0.66)
     parts = {"train": order[:first], "val": order[first:second], "test": order[second:]}
     return parts[split]

@@ -116,7 +116,7 @@ def _stratify(
     records: dict[Record, None], label: int, share: float
 ) -> tuple[list[Record], list[Record]]:
     """Split so that every label keeps its share, and shuffle both parts."""
-    rng = random.Random(_SEED)  # noqa: S311 - not for secrets
+    rng = random.Random(_SEED)
     by_label: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_label[record[label]].append(record)

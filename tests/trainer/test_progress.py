@@ -1,0 +1,106 @@
+"""Bars on terminals, lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+from trainer_helpers import Agent, batch, quiet
+
+from afnio.trainer import ProgressBar
+
+DATA = [batch("1", "2"), batch("3")]
+
+
+class Ticking:
+    """A clock that moves by a second whenever it is read."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def shown(every_s=1e9, terminal=False, loader=DATA, **options):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=120)
+    bar = ProgressBar(every_s, console=console, clock=Ticking())
+    quiet(callbacks=[bar], **options).fit(Agent(), loader, DATA)
+    return file.getvalue()
+
+
+def test_lines_are_rare():
+    """Between the first and the last line of a phase there is one now and then."""
+    lines = shown().splitlines()
+    assert [line.split(" ")[0] for line in lines] == [
+        "Epoch",
+        "[Training]",
+        "[Validation]",
+    ]
+    assert len(shown(every_s=0).splitlines()) == 7
+
+
+def test_lines_tell_pace_cost_and_metrics():
+    """The pace is seconds per step of this phase, not of all the time before."""
+    line = shown().splitlines()[1]
+    assert re.fullmatch(
+        r"\[Training\] 2/2 \d\.\d\ds/step tot_cost: \$0\.0000 "
+        r"train_loss: 0\.3333 - train_accuracy: 0\.3333",
+        line,
+    )
+
+
+def test_a_loader_without_length():
+    """The total is unknown."""
+
+    class Stream:
+        def __iter__(self):
+            yield from DATA
+
+    assert "[Training] 2/? " in shown(loader=Stream())
+
+
+def test_bars_on_a_terminal():
+    """A terminal gets a live bar, and keeps the last state of each phase."""
+    text = shown(terminal=True)
+    assert "\x1b[?25l" in text
+    assert text.endswith("\x1b[?25h") or "\x1b[?25h" in text.splitlines()[-1]
+    assert "[Training] 2/2" in text
+    assert "[Validation] 2/2" in text
+
+
+def test_brackets_in_names_are_text():
+    """Nothing a user names is read as markup."""
+
+    class Tagged(Agent):
+        def validation_step(self, batch, batch_idx):
+            return {**self.evaluate(batch), "[red]x[/]": 1.0}
+
+    file = io.StringIO()
+    bar = ProgressBar(console=Console(file=file, width=200))
+    quiet(callbacks=[bar]).fit(Tagged(), DATA, DATA)
+    assert "val_[red]x[/]: 1" in file.getvalue()
+
+
+def test_the_terminal_is_given_back_after_an_error():
+    """The cursor is shown again."""
+
+    class Failing(Agent):
+        def validation_step(self, batch, batch_idx):
+            raise ValueError("bug")
+
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=120)
+    trainer = quiet(callbacks=[ProgressBar(console=console)])
+    with pytest.raises(ValueError, match="bug"):
+        trainer.fit(Failing(), DATA, DATA)
+    assert "\x1b[?25h" in file.getvalue()
+
+
+def test_a_stop_is_explained():
+    """The last line says why a fit ended early."""
+    assert "Stopped: max_steps=1 is reached" in shown(max_steps=1)
