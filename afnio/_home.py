@@ -13,8 +13,8 @@ import contextvars
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -128,10 +128,10 @@ class Home:
             self._room_seekers.append(gate)
             self.wake()
             try:
-                gate.wait()
-            except (KeyboardInterrupt, SystemExit):
+                with self.interruptible():
+                    gate.wait()
+            except BaseException:
                 coroutine.close()
-                self.cancel_pending()
                 raise
 
     def _drain(self) -> None:
@@ -177,6 +177,15 @@ class Home:
         _annotate(error, deferred)
         deferred.fail(error)
 
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Cancel everything in flight if Ctrl-C hits the wait inside."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            self.cancel_pending()
+            raise
+
     def cancel(self, deferred: Deferred[Any], reason: CancelledError | None) -> None:
         """Ask the task behind ``deferred`` to stop; on the loop's thread only."""
         self._drain()
@@ -214,8 +223,9 @@ class Home:
             found.extend(item for item in self.pending if item.site)
             done.open()
 
-        self.loop.call_soon_threadsafe(collect)
-        done.wait()
+        with self.interruptible():
+            self.loop.call_soon_threadsafe(collect)
+            done.wait()
         return sorted(found, key=lambda item: item.order)
 
     def close(self) -> None:

@@ -161,15 +161,12 @@ class Deferred(Generic[T]):
                 f"blocking read of {self.label or 'a pending value'} inside an afnio "
                 "coroutine; await it instead."
             )
-        gate = Gate()
-        self.on_done(gate.open)
-        home.wake()
-        try:
+        with home.interruptible():
+            gate = Gate()
+            self.on_done(gate.open)
+            home.wake()
             with home.lane.aside():
                 gate.wait()
-        except (KeyboardInterrupt, SystemExit):
-            home.cancel_pending()
-            raise
 
     def __await__(self) -> Generator[Any, None, T]:
         if self._callbacks is not None:

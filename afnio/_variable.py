@@ -144,7 +144,7 @@ class Variable(Operators):
         source = self._evidence
         if isinstance(source, tuple):
             return source
-        if (job := source.job) is not None:
+        if (job := source._job) is not None:
             job.result()
         return source.evidence
 
@@ -221,7 +221,7 @@ class Variable(Operators):
         """Keep the gradient of a Variable that is not a leaf; a leaf always does."""
         if self._grad_fn is not None and self.requires_grad:
             self._retain_grad = True
-            self._grad_fn.retain(self)
+            self._grad_fn._retain(self)
 
     def requires_grad_(self, mode: bool = True) -> Self:
         """Set ``requires_grad`` and return the Variable itself."""

@@ -1,6 +1,7 @@
 """Automatic differentiation of text: the graph, the engine, and the operations."""
 
 from afnio.autodiff import (
+    anomaly,
     basic_ops,
     credit,
     decorators,
@@ -13,6 +14,11 @@ from afnio.autodiff import (
     text_ops,
 )
 from afnio.autodiff._backward import abackward, agrad, backward, grad
+from afnio.autodiff.anomaly import (
+    detect_anomaly,
+    is_anomaly_enabled,
+    set_detect_anomaly,
+)
 from afnio.autodiff.credit import credit_mode, get_credit_mode
 from afnio.autodiff.function import Function
 from afnio.autodiff.grad_mode import (
@@ -26,11 +32,13 @@ __all__ = [
     "Function",
     "abackward",
     "agrad",
+    "anomaly",
     "backward",
     "basic_ops",
     "credit",
     "credit_mode",
     "decorators",
+    "detect_anomaly",
     "enable_grad",
     "evaluator",
     "evidence",
@@ -39,9 +47,11 @@ __all__ = [
     "grad",
     "grad_mode",
     "graph",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "lm_ops",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
     "text_ops",
 ]

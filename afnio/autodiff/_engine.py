@@ -96,7 +96,7 @@ class Pass:
             )
         if not self.plan.retain_graph:
             for node in self.runs:
-                node.release()
+                node._release()
         return self.outcome
 
     # -- nodes --------------------------------------------------------------------
@@ -115,7 +115,7 @@ class Pass:
                 try:
                     grads = self._collect(node, arrivals)
                     if node in self.runs:
-                        self._deliver(node, node.flatten(node.apply(*_filled(grads))))
+                        self._deliver(node, node._flatten(node.apply(*_filled(grads))))
                 except Exception as error:
                     add_context(error, node)
                     raise
@@ -147,20 +147,20 @@ class Pass:
         try:
             for arrival in arrivals:
                 await arrival[3]
-            if node.job is not None:
-                await node.job
+            if node._job is not None:
+                await node._job
             grads = await run_output_hooks(node, self._merge(node, arrivals))
             self._keep(node, grads)
             if node not in self.runs:
                 return (), None
             filled = _filled(grads)
-            if node.trusted:
+            if node._trusted:
                 result = node.apply(*filled)
             else:
                 result = await call_user(node.apply, *filled, order=-node.sequence_nr)
             if inspect.isawaitable(result):
                 result = await result
-            return await run_post_hooks(node, node.flatten(result), filled), None
+            return await run_post_hooks(node, node._flatten(result), filled), None
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - raised again by `_take_finished`
@@ -169,7 +169,7 @@ class Pass:
     # -- gradients ----------------------------------------------------------------
 
     def _collect(self, node: Node, arrivals: list[Arrival]) -> list[Variable | None]:
-        if len(arrivals) == 1 and node.outputs == 1:
+        if len(arrivals) == 1 and node._outputs == 1:
             grads: list[Variable | None] = [arrivals[0][3]]
         else:
             grads = self._merge(node, arrivals)
@@ -180,7 +180,7 @@ class Pass:
     def _merge(self, node: Node, arrivals: list[Arrival]) -> list[Variable | None]:
         """Merge what arrived, one gradient per output; None where nothing did."""
         arrivals.sort(key=_place)
-        by_output: list[list[Variable]] = [[] for _ in range(node.outputs)]
+        by_output: list[list[Variable]] = [[] for _ in range(node._outputs)]
         for _, _, output_nr, gradient in arrivals:
             by_output[output_nr].append(gradient)
         return [merge(gradients) if gradients else None for gradients in by_output]
@@ -192,7 +192,7 @@ class Pass:
                 if edge.node is node and (found := grads[edge.output_nr]) is not None:
                     self.outcome.captured[edge] = [found]
             return
-        for output_nr, reference in node.hooks.retained.items() if node.hooks else ():
+        for output_nr, reference in node._hooks.retained.items() if node._hooks else ():
             variable, found = reference(), grads[output_nr]
             if variable is not None and variable._grad_fn is node and found is not None:
                 self.outcome.deposits.append((variable, found))
@@ -230,7 +230,7 @@ class Pass:
                 gradient = arrival[3]
                 if type(gradient._value) is Pending:
                     await gradient
-                if leaf.hooks is not None or leaf.variable._hooks:
+                if leaf._hooks is not None or leaf.variable._hooks:
                     gradient = await run_leaf_hooks(leaf, gradient)
                 if self.plan.capture:
                     edge = GradientEdge(leaf, 0)
@@ -250,9 +250,9 @@ def _filled(grads: list[Variable | None]) -> list[Variable]:
 
 def _is_quick(node: Node, arrivals: list[Arrival]) -> bool:
     """Whether a node can run right here: ours, not async, not waiting, no hooks."""
-    if not node.quick or node.hooks is not None:
+    if not node._quick or node._hooks is not None:
         return False
-    if node.job is not None and not node.job.succeeded():
+    if node._job is not None and not node._job.succeeded():
         return False
     return not any(type(arrival[3]._value) is Pending for arrival in arrivals)
 
@@ -263,6 +263,6 @@ def _as_gradient(node: Node, gradient: Any) -> Variable:
     if isinstance(gradient, str):
         return Variable(gradient)
     raise InputTypeError(
-        f"{node.name()} returned a gradient of type {type(gradient).__name__}; "
+        f"{type(node).__name__} returned a gradient of type {type(gradient).__name__}; "
         "expected a Variable, a str, or None."
     )

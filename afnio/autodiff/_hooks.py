@@ -15,13 +15,13 @@ async def run_output_hooks(
     node: Node, grads: list[Variable | None]
 ) -> list[Variable | None]:
     """Show a node's gradients to the hooks on its outputs, then to its pre-hooks."""
-    if node.hooks is None:
+    if node._hooks is None:
         return grads
-    for output_nr, hooks in sorted(node.hooks.gradients.items()):
+    for output_nr, hooks in sorted(node._hooks.gradients.items()):
         for hook in list(hooks.values()):
             if (gradient := grads[output_nr]) is not None:
                 grads[output_nr] = _replaced(gradient, await call_user(hook, gradient))
-    for hook in list(node.hooks.pre.values()):
+    for hook in list(node._hooks.pre.values()):
         changed = await call_user(hook, tuple(grads))
         if changed is not None:
             grads = _all_replaced(node, changed, grads)
@@ -32,9 +32,9 @@ async def run_post_hooks(
     node: Node, grad_inputs: Sequence[Any], grad_outputs: Sequence[Variable]
 ) -> Sequence[Any]:
     """Show what a node's backward returned, flat, to the hooks on the node."""
-    if node.hooks is None:
+    if node._hooks is None:
         return grad_inputs
-    for hook in list(node.hooks.post.values()):
+    for hook in list(node._hooks.post.values()):
         changed = await call_user(hook, tuple(grad_inputs), tuple(grad_outputs))
         if changed is not None:
             grad_inputs = _all_replaced(node, changed, grad_inputs)
@@ -45,13 +45,13 @@ async def run_leaf_hooks(leaf: AccumulateGrad, gradient: Variable) -> Variable:
     """Show one gradient that reached a leaf to the leaf's hooks, then the node's."""
     for hook in list((leaf.variable._hooks or {}).values()):
         gradient = _replaced(gradient, await call_user(hook, gradient))
-    if leaf.hooks is None:
+    if leaf._hooks is None:
         return gradient
-    for hook in list(leaf.hooks.pre.values()):
+    for hook in list(leaf._hooks.pre.values()):
         changed = await call_user(hook, (gradient,))
         if changed is not None:
             gradient = _replaced(gradient, _all_replaced(leaf, changed, [gradient])[0])
-    for hook in list(leaf.hooks.post.values()):
+    for hook in list(leaf._hooks.post.values()):
         await call_user(hook, (), (gradient,))
     return gradient
 
@@ -66,15 +66,16 @@ def _replaced(gradient: Variable, changed: Any) -> Variable:
 
 
 def _all_replaced(node: Node, changed: Any, grads: Sequence[Any]) -> list[Any]:
+    kind = type(node).__name__
     changed = [changed] if isinstance(changed, Variable) else changed
     if not isinstance(changed, (tuple, list)):
         raise InputTypeError(
-            f"a hook on {node.name()} returned {type(changed).__name__}; expected a "
+            f"a hook on {kind} returned {type(changed).__name__}; expected a "
             "tuple of gradients, or None to leave them as they are."
         )
     if len(changed) != len(grads):
         raise GradientCountError(
-            f"a hook on {node.name()} returned {len(changed)} gradients in place of "
+            f"a hook on {kind} returned {len(changed)} gradients in place of "
             f"{len(grads)}."
         )
     return list(changed)

@@ -32,15 +32,15 @@ class FunctionNode(Node):
         "__dict__",
         "_counts",
         "_freed",
+        "_outputs",
         "_saved",
         "_versions",
         "evidence",
         "needs_input_grad",
-        "outputs",
         "roles",
     )
 
-    function: ClassVar[type[Function]]
+    _function: ClassVar[type[Function]]
     roles: tuple[Any, ...]
     qualifier = "afnio.autodiff.function"
 
@@ -55,14 +55,9 @@ class FunctionNode(Node):
         self._saved: tuple[Variable, ...] = ()
         self._versions: tuple[int, ...] = ()
         self._freed = False
-        self.outputs = 1
+        self._outputs = 1
         self.evidence: tuple[Evidence, ...] = ()
         self.needs_input_grad: tuple[bool, ...] = inputs.needs_grad
-
-    @property
-    def freed(self) -> bool:
-        """Whether a backward has released what this node had saved."""
-        return self._freed
 
     def save_for_backward(self, *variables: Variable) -> None:
         """Keep Variables for backward, and notice if a leaf among them changes."""
@@ -79,26 +74,27 @@ class FunctionNode(Node):
         for variable, version in zip(self._saved, self._versions, strict=True):
             leaf = variable.origin if isinstance(variable, Snapshot) else variable
             if leaf._grad_fn is None and leaf._version != version:
+                kind = type(self).__name__
                 raise StateError(
                     f"a Variable needed for backward was changed in place: role "
                     f"{shorten(leaf.role)!r} is at version {leaf._version}, "
-                    f"{self.name()} saved version {version}. Run backward before "
+                    f"{kind} saved version {version}. Run backward before "
                     "assigning data, or compute the forward again."
                 )
         return self._saved
 
     def apply(self, *grad_outputs: Variable | None) -> Any:
         """Call the Function's backward."""
-        return self.function.backward(self, *grad_outputs)
+        return self._function.backward(self, *grad_outputs)
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Let go of what was saved for backward."""
         self._freed = True
         self._saved = self._versions = self.roles = ()
         self.__dict__.clear()
-        self.job = None
+        self._job = None
 
-    def flatten(self, result: Any) -> Sequence[Any]:
+    def _flatten(self, result: Any) -> Sequence[Any]:
         """Bring what backward returned into the order of the edges.
 
         Raises:
@@ -111,7 +107,7 @@ class FunctionNode(Node):
         surplus = [item for item in flat(grads[len(counts) :]) if item is not None]
         if len(grads) < len(counts) or surplus:
             raise GradientCountError(
-                f"{self.function.__name__}.backward returned {len(grads)} gradients "
+                f"{self._function.__name__}.backward returned {len(grads)} gradients "
                 f"for {len(counts)} inputs. Return one per input of forward, and None "
                 "where none is needed."
             )
@@ -130,7 +126,7 @@ class FunctionNode(Node):
             return []
         if len(nested) != count:
             raise GradientCountError(
-                f"{self.function.__name__}.backward returned {len(nested)} gradients "
+                f"{self._function.__name__}.backward returned {len(nested)} gradients "
                 f"for input {position}, which holds {count} Variables."
             )
         return nested

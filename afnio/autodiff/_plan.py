@@ -44,9 +44,10 @@ class Reach:
         if plan.wanted is not None:
             self._restrict(plan.wanted)
         for node in self.runs:
-            if node.freed:
+            if node._freed:
+                kind = type(node).__name__
                 raise StateError(
-                    f"backward through {node.name()} a second time: its graph was "
+                    f"backward through {kind} a second time: its graph was "
                     "freed by the first. Pass retain_graph=True to the first backward."
                 )
 
@@ -100,8 +101,10 @@ def add_context(error: BaseException, node: Node) -> None:
 
     In anomaly mode the note also shows the forward call and what it sent to the model.
     """
-    note = f"in the backward of {node.name()}"
-    site = getattr(node, "site", "") or (node.job.site if node.job is not None else "")
+    note = f"in the backward of {type(node).__name__}"
+    site = getattr(node, "_site", "") or (
+        node._job.site if node._job is not None else ""
+    )
     if site:
         note += f", whose forward was called at {site}"
     error.add_note(note)

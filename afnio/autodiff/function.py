@@ -70,9 +70,9 @@ class Function:
             f"{cls.__name__}Backward0",
             (FunctionNode,),
             {
-                "function": cls,
-                "trusted": cls._trusted,
-                "quick": cls._trusted and not is_async,
+                "_function": cls,
+                "_trusted": cls._trusted,
+                "_quick": cls._trusted and not is_async,
                 "__slots__": (),
             },
         )
@@ -105,7 +105,7 @@ class Function:
             job.result()
         node = cls._node_type(inputs)
         if is_anomaly_enabled():
-            node.site = call_site()
+            node._site = call_site()
         with no_grad():
             output = cls._call_forward(node, args, kwargs)
             if inspect.isawaitable(output):
@@ -132,7 +132,7 @@ class Function:
         tracked = is_grad_enabled() and any(inputs.needs_grad)
         if tracked:
             node.next_functions = inputs.edges()
-            node.outputs = len(outputs)
+            node._outputs = len(outputs)
         made = tuple(
             Variable._make(_own(item), item.role, node if tracked else None, index)
             for index, item in enumerate(outputs)
@@ -173,7 +173,7 @@ def _bind(
 
 def is_evaluator(node: Node | None) -> bool:
     """Whether a node's Function may start a backward without a gradient."""
-    function = getattr(node, "function", None)
+    function = getattr(node, "_function", None)
     return function is not None and bool(function._is_evaluator)
 
 
@@ -209,12 +209,12 @@ class Op(Function):
         inputs = Inputs(args, kwargs)
         inputs.needs_grad = cls.wants_grad(inputs.needs_grad, *args)
         node = cls._node_type(inputs)
-        node.outputs = len(roles)
+        node._outputs = len(roles)
         tracked = True in inputs.needs_grad and is_grad_enabled()
         if tracked:
             node.next_functions = inputs.edges()
             if is_anomaly_enabled():
-                node.site = call_site()
+                node._site = call_site()
         jobs = inputs.pending()
         if jobs or cls._forward_is_async or (cls._user_code and _dispatch.is_on_loop()):
             values: Any = cls._defer(node, inputs, jobs)
@@ -240,12 +240,12 @@ class Op(Function):
         cls, node: FunctionNode, inputs: Inputs, jobs: list[Deferred[Any]]
     ) -> list[Pending]:
         job: Deferred[tuple[Any, ...]] = Deferred(cls.__name__, call_site())
-        node.job = job
+        node._job = job
         args, kwargs = inputs.frozen()
         _dispatch.spawn(cls._compute(node, args, kwargs, jobs), job, bounded=True)
         if _dispatch.is_eager() and not _dispatch.is_on_loop():
             job.result()
-        return [Pending(job, index) for index in range(node.outputs)]
+        return [Pending(job, index) for index in range(node._outputs)]
 
     @classmethod
     async def _compute(
@@ -266,7 +266,7 @@ class Op(Function):
             result = forward(*args, **kwargs)
             if inspect.isawaitable(result):
                 result = await result
-        return _as_tuple(result, node.outputs)
+        return _as_tuple(result, node._outputs)
 
 
 def _as_tuple(result: Any, outputs: int) -> tuple[Any, ...]:

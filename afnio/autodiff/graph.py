@@ -74,21 +74,23 @@ class Node:
     A node runs after all consumers of its outputs have delivered their gradients.
     """
 
-    __slots__ = ("__weakref__", "hooks", "job", "next_functions", "sequence_nr")
+    __slots__ = ("__weakref__", "_hooks", "_job", "next_functions", "sequence_nr")
 
     qualifier: ClassVar[str] = "afnio.autodiff.graph"
-    trusted: ClassVar[bool] = False
+    _trusted: ClassVar[bool] = False
     """Ours: its backward may run on the event loop thread."""
-    quick: ClassVar[bool] = False
+    _quick: ClassVar[bool] = False
     """Ours, and its backward never waits."""
-    outputs: int = 1
+    _outputs: int = 1
     """How many outputs the operation had."""
+    _freed: bool = False
+    """Whether a backward has released what was saved."""
 
     def __init__(self, next_functions: tuple[GradientEdge, ...] = ()) -> None:
         self.next_functions = next_functions
         self.sequence_nr = next(_sequence)
-        self.hooks: Hooks | None = None
-        self.job: Deferred[Any] | None = None
+        self._hooks: Hooks | None = None
+        self._job: Deferred[Any] | None = None
 
     def name(self) -> str:
         """Return the node's name, such as ``AddBackward0``."""
@@ -97,23 +99,18 @@ class Node:
     @property
     def node_id(self) -> str:
         """A name that is unique in this process."""
-        return f"{self.name()}-{self.sequence_nr}"
-
-    @property
-    def freed(self) -> bool:
-        """Whether a backward has released what this node had saved."""
-        return False
+        return f"{type(self).__name__}-{self.sequence_nr}"
 
     @abstractmethod
     def apply(self, *grad_outputs: Variable | None) -> Any:
         """Return one gradient per edge; may return an awaitable of them."""
         raise NotImplementedError
 
-    def flatten(self, result: Any) -> Sequence[Any]:
+    def _flatten(self, result: Any) -> Sequence[Any]:
         """Bring what ``apply`` returned into the order of the edges."""
         return result if isinstance(result, (tuple, list)) else (result,)
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Let go of what was saved for backward."""
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -130,20 +127,20 @@ class Node:
         """
         return RemovableHandle(self._get_hooks().pre, hook)
 
-    def retain(self, variable: Variable) -> None:
+    def _retain(self, variable: Variable) -> None:
         """Append the gradient of this output to ``variable.grad``."""
         self._get_hooks().retained[variable.output_nr] = weakref.ref(variable)
 
     def _get_hooks(self) -> Hooks:
-        if self.hooks is None:
-            self.hooks = Hooks()
-        return self.hooks
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
 
     def __str__(self) -> str:
-        return f"<{self.name()} object at {hex(id(self))}>"
+        return f"<{type(self).__name__} object at {hex(id(self))}>"
 
     def __repr__(self) -> str:
-        return f"<{self.qualifier}.{self.name()} object at {hex(id(self))}>"
+        return f"<{self.qualifier}.{type(self).__name__} object at {hex(id(self))}>"
 
 
 class AccumulateGrad(Node):

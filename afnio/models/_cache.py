@@ -82,6 +82,7 @@ class ReplyCache:
         self._memory = memory
         self._lock = threading.Lock()
         self._reader: tuple[int, sqlite3.Connection] | None = None
+        self._inherited: tuple[int, sqlite3.Connection] | None = None
         self._writer: _Writer | None = None
 
     def __repr__(self) -> str:
@@ -174,6 +175,7 @@ class ReplyCache:
     def _connection(self) -> sqlite3.Connection:
         """Return this process's reading connection; never one made before a fork."""
         if self._reader is None or self._reader[0] != os.getpid():
+            self._inherited = self._reader  # kept: closing it would touch the file
             self._reader = (os.getpid(), _connect(self.path, self.mode))
         return self._reader[1]
 

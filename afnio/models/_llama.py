@@ -174,6 +174,9 @@ def _load(settings: EngineSettings) -> Any:
     params.port = settings.port
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.verbosity = -1  # llama.cpp logs to stderr otherwise
+    # its sums depend on what else is in the batch, so equal questions would get
+    # different answers at temperature 0
+    params.flash_attn_type = llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.warmup = False
     params.ui = False
     try:

@@ -29,6 +29,10 @@ class LoopLocal(Generic[T]):
             value = self._values[loop] = self._make()
         return value
 
+    def peek(self) -> T | None:
+        """Return the running loop's value, if there is one."""
+        return self._values.get(asyncio.get_running_loop())
+
     def pop(self) -> T | None:
         """Forget and return the running loop's value, if there is one."""
         return self._values.pop(asyncio.get_running_loop(), None)

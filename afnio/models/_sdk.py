@@ -6,8 +6,10 @@ An SDK is imported when the first call is made, on a thread, with its own retrie
 from __future__ import annotations
 
 import email.utils
+import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -165,6 +167,8 @@ class SdkModel(ChatCompletionModel):
 
     async def _sdk(self) -> Any:
         """Return the SDK's client of this loop, importing the SDK off the loop."""
+        if (client := self._clients.peek()) is not None:
+            return client
         try:
             await in_thread(import_module, self._package)
         except ImportError as error:
@@ -190,7 +194,7 @@ class SdkModel(ChatCompletionModel):
         sdk = import_module(self._package)
         try:
             yield
-        except (sdk.APIError, ValueError, import_module("httpx2").HTTPError) as error:
+        except (sdk.APIError, *_body_errors()) as error:
             ours = _translated(sdk, error, self._endpoint_name(model))
             key = self._key.reveal()
             is_clean = _clean(str(error), key) == str(error)
@@ -200,6 +204,13 @@ class SdkModel(ChatCompletionModel):
 
     def _endpoint_name(self, model: str | None) -> str:
         return f"{model!r} at {self._base_url}"
+
+
+def _body_errors() -> tuple[type[Exception], ...]:
+    """Return what SDKs let through when a body breaks off or is no JSON."""
+    clients = (sys.modules.get(name) for name in ("httpx2", "httpx"))
+    transport = tuple(client.HTTPError for client in clients if client is not None)
+    return (json.JSONDecodeError, UnicodeDecodeError, *transport)
 
 
 def _clean(text: str, key: Any) -> str:

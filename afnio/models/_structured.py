@@ -109,8 +109,9 @@ def _instance(model: Any, reply: Reply) -> Any:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the reply"
         raise ReplyError(
-            f"the reply does not fit {model.__name__}: {where}: {shorten(first['msg'])} "
-            f"(stop reason {reply.stop_reason!r}). Text: {shorten(reply.text)!r}",
+            f"the reply does not fit {model.__name__}: {where}: "
+            f"{shorten(first['msg'])} (stop reason {reply.stop_reason!r}). "
+            f"Text: {shorten(reply.text)!r}",
             reply=reply.text,
         ) from error
 

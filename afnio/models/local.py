@@ -51,7 +51,7 @@ class LocalModel(ChatCompletionModel):
 
     Weights are loaded on the first call. Calls run at once in ``n_parallel`` slots,
     share the prefixes of their prompts, and cost nothing. With ``temperature=0``
-    replies are deterministic; otherwise they follow ``seed`` and the sample index.
+    replies repeat; otherwise they follow ``seed`` and the sample index.
     ``response_format`` (a pydantic class or a JSON schema) constrains what can be
     generated at all. Arguments are OpenAI's, besides those of llama.cpp's server.
 
@@ -64,6 +64,10 @@ class LocalModel(ChatCompletionModel):
         seed: Of replies at a temperature above 0.
         host: Where the engine also listens, for other clients.
         port: There; 0 for any free port.
+        prompt_cache: Whether prefixes seen before are reused, which makes shared system
+            prompts several times faster. A reused prefix rounds differently, so two
+            words that are all but equally likely may swap; without the cache, a reply
+            at temperature 0 depends on its question alone.
 
     Raises:
         MissingExtraError: No path was given, and the weights are not installed.
@@ -84,6 +88,7 @@ class LocalModel(ChatCompletionModel):
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
+        prompt_cache: bool = True,
     ) -> None:
         weights = find_weights(path)
         for name, value in (("n_ctx", n_ctx), ("n_parallel", n_parallel)):
@@ -101,6 +106,7 @@ class LocalModel(ChatCompletionModel):
         super().__init__(provider="local", config=config)
         self.model = settings.name
         self._seed = seed
+        self._prompt_cache = prompt_cache
         self._prices = PriceBook(default=FREE)
         self._limits = Limits(concurrency=n_parallel)
         self._engine = Engine(settings)
@@ -157,6 +163,7 @@ class LocalModel(ChatCompletionModel):
             args["max_tokens"] = maximum or self.default_max_tokens
         if "response_format" in args:
             args["response_format"] = wire_format(args["response_format"])
+        args.setdefault("cache_prompt", self._prompt_cache)
         args.setdefault("seed", self._seed + request.sample_index)
         return {**args, "messages": list(request.messages)}
 

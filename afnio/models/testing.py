@@ -26,6 +26,7 @@ from afnio.errors import (
 )
 from afnio.models._codec import decode_reply, encode_reply
 from afnio.models._keys import canonical, differences, nearest, request_key
+from afnio.models._limits import Limits
 from afnio.models._messages import Reply, Request
 from afnio.models._prices import FREE, PriceBook
 from afnio.models._usage import Usage
@@ -46,7 +47,7 @@ _VERSION: Final = 1
 class _Double(ChatCompletionModel):
     """A stand-in: free, unlimited, and asked with just what the caller passed."""
 
-    _limits = None
+    _limits: Limits | None = None
 
     def __init__(self, provider: str, config: Mapping[str, Any], model: str) -> None:
         super().__init__(provider, config)

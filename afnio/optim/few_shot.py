@@ -154,7 +154,7 @@ class FewShot(Optimizer):
         self.candidates = candidates
         self.rounds = rounds
         self.gate: Gate = Improve() if gate is None else gate
-        self._rng = random.Random(seed)  # noqa: S311 - a search, not secrets
+        self._rng = random.Random(seed)
         rows = None if pool is None else list(pool)
         super().__init__(params, {"demos": demos, "pool": rows, "labels": labels})
 

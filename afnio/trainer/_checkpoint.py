@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import math
 import random
-from collections.abc import Coroutine, Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +37,18 @@ class Checkpoints:
         self.best_score: float | None = None
         self.best_path: Path | None = None
         self.last_path: Path | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def go_on_from(self, file: Path, best_score: float | None) -> None:
+        """Take over the files of a fit that is resumed, until newer ones are written.
+
+        Args:
+            file: The checkpoint it is resumed from; the best one is beside it.
+            best_score: The score of the best one.
+        """
+        best = file.parent / BEST_FILE
+        self.last_path, self.best_score = file, best_score
+        self.best_path = best if best.is_file() else None
 
     def beats_best(self, score: float | None) -> bool:
         """Whether ``score`` is at least as good as the best so far, and note it."""
@@ -49,38 +63,53 @@ class Checkpoints:
     async def save(self, checkpoint: Mapping[str, Any], *, is_best: bool) -> None:
         """Write ``last.json`` and, before it, ``best.json`` if wanted.
 
-        A write that has begun is finished even if the fit is cancelled.
+        It returns when the checkpoint before this one is on disk; this one is written
+        while the next step waits for its models. `flush` waits for it.
         """
-        if not self._enabled:
+        if self._enabled:
+            await self.flush()
+            names = [BEST_FILE, LAST_FILE] if is_best else [LAST_FILE]
+            self._writing = asyncio.ensure_future(self._write(names, checkpoint))
+
+    async def flush(self) -> None:
+        """Wait until everything is on disk, also when cancelled meanwhile.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        writing, self._writing = self._writing, None
+        if writing is None:
             return
-        if is_best:
-            self.best_path = await self._write(BEST_FILE, checkpoint)
-        self.last_path = await self._write(LAST_FILE, checkpoint)
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await writing
+            raise
 
     async def keep_last_as_best(self, checkpoint: Mapping[str, Any]) -> None:
         """Make sure that there is a best file, though no score was ever seen."""
+        await self.flush()
         if self._enabled and self.best_path is None:
-            self.best_path = await self._write(BEST_FILE, checkpoint)
+            await self._write([BEST_FILE], checkpoint)
 
-    async def _write(self, name: str, checkpoint: Mapping[str, Any]) -> Path:
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        await _finished(in_thread(serialization.save, dict(checkpoint), path))
-        return path
+    async def _write(self, names: list[str], checkpoint: Mapping[str, Any]) -> None:
+        await in_thread(self._write_now, names, dict(checkpoint))
 
-
-async def _finished(work: Coroutine[Any, Any, Any]) -> None:
-    """Await ``work`` to its end, also when cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
+    def _write_now(self, names: list[str], checkpoint: dict[str, Any]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            path = self._folder / name
+            serialization.save(checkpoint, path)
+            if name == BEST_FILE:
+                self.best_path = path
+            else:
+                self.last_path = path
 
 
-async def read_checkpoint(path: Any, known: Mapping[str, Path | None]) -> Any:
-    """Read a checkpoint.
+async def read_checkpoint(
+    path: Any, known: Mapping[str, Path | None]
+) -> tuple[Path, Any]:
+    """Read a checkpoint; return where it is, and what it holds.
 
     Args:
         path: A path, or ``"best"`` or ``"last"``.
@@ -103,7 +132,7 @@ async def read_checkpoint(path: Any, known: Mapping[str, Path | None]) -> Any:
             f"{file} is not a checkpoint of a Trainer: it lacks "
             f"{', '.join(sorted(missing))}."
         )
-    return checkpoint
+    return file, checkpoint
 
 
 def _load(file: Path) -> Any:
@@ -113,15 +142,18 @@ def _load(file: Path) -> Any:
 
 
 def random_state() -> list[Any]:
-    """Return the state of Python's global random numbers, as JSON data."""
+    """Return the state of Python's global random numbers, as short JSON data."""
     version, numbers, gauss = random.getstate()
-    return [version, list(numbers), gauss]
+    packed = struct.pack(f"<{len(numbers)}I", *numbers)
+    return [version, base64.b64encode(packed).decode("ascii"), gauss]
 
 
-def set_random_state(state: list[Any]) -> None:
+def set_random_state(state: Sequence[Any]) -> None:
     """Continue Python's global random numbers from what `random_state` returned."""
-    version, numbers, gauss = state
-    random.setstate((version, tuple(numbers), gauss))
+    version, text, gauss = state
+    packed = base64.b64decode(text)
+    numbers = struct.unpack(f"<{len(packed) // 4}I", packed)
+    random.setstate((version, numbers, gauss))
 
 
 def loader_state(loader: Any) -> Any:

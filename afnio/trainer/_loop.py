@@ -148,7 +148,7 @@ class FitLoop:
         self.trainer.current_epoch = epoch
         self.agent.train()
         if not self.at.done:
-            self.at.caught_up()
+            await self.at.catch_up(self.loaders.train)
             self.meter = Meter()
         await self._fire("on_train_epoch_start")
         seen = self.at.done
@@ -157,9 +157,11 @@ class FitLoop:
         async for window in windows(batches, size, seen):
             self.at.caught_up()
             seen += len(window)
+            self.at.fetched = seen
             if self._limit_reached():
                 return False
             if await self._is_epoch_cut(window):
+                self.at.is_cut = True
                 return True
             await self._train_window(epoch, window, await runner.run(window))
         if not seen:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean, stdev
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _Z: Final = 1.959963984540054
 """The normal quantile of a 95 % interval."""
@@ -29,10 +30,24 @@ class Record:
     """Training steps so far."""
     interval: tuple[float, float] | None = None
     """95 % confidence interval of the mean score; of a test with evidence only."""
+    _line: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""
-        return {k: v for k, v in asdict(self).items() if v is not None}
+        fields = asdict(self)
+        del fields["_line"]
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def to_json(self) -> str:
+        """Return one line of JSON; made once, as a record never changes."""
+        if self._line is None:
+            object.__setattr__(self, "_line", json.dumps(self.to_dict()))
+        return cast("str", self._line)
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """Return the record that `to_json` wrote."""
+        return cls.from_dict(json.loads(line))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from afnio._dispatch import call_user
 from afnio.autodiff import abackward
+from afnio.autodiff.credit import credit_mode
 from afnio.cognitive.modules.module import Module
 from afnio.errors import InputTypeError, ModelError
 from afnio.trainer._hooks import call_step, fire, modes_kept
@@ -66,11 +68,19 @@ class StepRunner:
     async def _update(self, roots: list[Any]) -> None:
         for root in roots:
             await self._fire("on_before_backward", root)
-        await self._retrying(lambda: abackward(roots))
+        with self._credit():
+            await self._retrying(lambda: abackward(roots))
         await self._fire("on_after_backward")
         for optimizer in self._optimizers:
             await self._fire("on_before_optimizer_step", optimizer)
             await self._retrying(lambda each=optimizer: self._step(each))  # type: ignore[misc]
+
+    def _credit(self) -> AbstractContextManager[None]:
+        """Spare the critic calls if every optimizer reads the evidence itself."""
+        wishes = [getattr(each, "credit_mode", None) for each in self._optimizers]
+        if wishes and all(wish == "passthrough" for wish in wishes):
+            return credit_mode("passthrough")
+        return nullcontext()
 
     async def _forward(self, window: Window) -> list[StepOutput | None]:
         """Dispatch the batches of a window, then wait for their values."""

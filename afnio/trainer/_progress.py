@@ -34,7 +34,7 @@ def print_summary(agent: Module) -> None:
     params = list(agent.parameters())
     trained = sum(bool(param.requires_grad) for param in params)
     text = f"{agent}\n{len(params)} parameters, {trained} to be trained"
-    _console().print(text, markup=False)
+    _console().print(text, markup=False, highlight=False)
 
 
 class _Display(Protocol):
@@ -76,7 +76,7 @@ class _Lines:
 
     def say(self, text: str) -> None:
         """Print any text."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, highlight=False)
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -115,7 +115,7 @@ class _Bars:
 
     def say(self, text: str) -> None:
         """Print above the bar."""
-        self._progress.console.print(text, markup=False)
+        self._progress.console.print(text, markup=False, highlight=False)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -142,6 +142,7 @@ class ProgressBar(Callback):
         self._console = console
         self._clock = clock
         self._display: _Display | None = None
+        self._depth = 0
         self._phase = ""
         self._total: int | None = None
         self._done = 0
@@ -151,7 +152,8 @@ class ProgressBar(Callback):
     def setup(self, trainer: Trainer, agent: Module, stage: str) -> None:
         """Choose bars or lines."""
         del trainer, agent, stage
-        if self._display is not None:  # a test started from within a fit
+        self._depth += 1
+        if self._depth > 1:  # a test from within a fit
             return
         console = self._console or _console()
         live = console.is_terminal and not console.is_dumb_terminal
@@ -163,7 +165,8 @@ class ProgressBar(Callback):
     def teardown(self, trainer: Trainer, agent: Module, stage: str) -> None:
         """Leave the terminal as it was."""
         del agent
-        if self._display is None:
+        self._depth -= 1
+        if self._display is None or self._depth:
             return
         if stage == "fit" and trainer.stop_reason:
             self._display.say(f"Stopped: {trainer.stop_reason}")
@@ -197,6 +200,7 @@ class ProgressBar(Callback):
     def on_test_start(self, trainer: Trainer, agent: Module) -> None:
         """Begin a test."""
         del agent
+        self._end(trainer)
         self._begin(trainer, "test")
 
     def on_predict_start(self, trainer: Trainer, agent: Module) -> None:

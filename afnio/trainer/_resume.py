@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 class Position:
     """Where a fit stands.
 
-    A loader's order is restored by putting its state, and the global random numbers,
-    back to what they were when the epoch began, and leaving out the batches that were
-    done; so any iterable that repeats itself can be resumed.
+    A loader is brought back to where it was by putting its state, and the global random
+    numbers, back to what they were when the epoch began, and reading as many batches
+    again; so any iterable that repeats itself can be resumed.
     """
 
     epoch: int = 0
@@ -41,6 +43,10 @@ class Position:
     """Seconds that the fit had taken when it was resumed."""
     began: dict[str, Any] | None = None
     """The loader's state and the random numbers when the epoch began."""
+    fetched: int = 0
+    """Batches read in that epoch."""
+    is_cut: bool = False
+    """Whether that epoch was complete before its batches were."""
     pending_random: list[Any] | None = None
     """Random numbers to set when the batches that were done have been left out."""
 
@@ -61,12 +67,24 @@ class Position:
             iterator = await call_user(iter, loader)
             state = await call_user(loader_state, loader)
             self.began = {"loader": state, "random": numbers}
+            self.fetched, self.is_cut = 0, False
         else:
-            assert self.began is not None
-            await call_user(set_loader_state, loader, self.began["loader"])
-            set_random_state(self.began["random"])
-            iterator = await call_user(iter, loader)
+            iterator = await self._enter_again(loader)
         return cast("Iterator[Any]", iterator)
+
+    async def _enter_again(self, loader: Any) -> Iterator[Any]:
+        assert self.began is not None
+        await call_user(set_loader_state, loader, self.began["loader"])
+        set_random_state(self.began["random"])
+        return cast("Iterator[Any]", await call_user(iter, loader))
+
+    async def catch_up(self, loader: Any) -> None:
+        """Read a complete epoch again, so that the loader begins the one after it."""
+        if self.pending_random is not None:
+            iterator = await self._enter_again(loader)
+            count = self.fetched if self.is_cut else self.fetched + 1  # and its end
+            await call_user(deque, itertools.islice(iterator, count), 0)
+            self.caught_up()
 
     def caught_up(self) -> None:
         """Set the random numbers to what they were when the checkpoint was written."""
@@ -97,10 +115,12 @@ async def make_checkpoint(loop: FitLoop) -> dict[str, Any]:
             "cost": trainer.total_cost,
             "seconds": loop.seconds(),
             "began": at.began,
+            "fetched": at.fetched,
+            "is_cut": at.is_cut,
             "random": random_state(),
             "val_loader": loop.val_state,
             "meter": loop.meter.state_dict(),
-            "history": [record.to_dict() for record in trainer.history],
+            "history": [record.to_json() for record in trainer.history],
             "logged_metrics": dict(trainer.logged_metrics),
             "best_score": trainer.checkpoints.best_score,
             "stop_reason": trainer.stop_reason,
@@ -142,13 +162,14 @@ async def apply_checkpoint(loop: FitLoop, checkpoint: Mapping[str, Any]) -> None
         step=state["step"],
         seconds_before=state["seconds"],
         began=state["began"],
+        fetched=state["fetched"],
+        is_cut=state["is_cut"],
         pending_random=state["random"],
     )
     loop.meter.load_state_dict(state["meter"])
-    trainer.checkpoints.best_score = state["best_score"]
     if loop.budget is not None and state["budget"] is not None:
         loop.budget.load_state_dict(state["budget"])
-    trainer.history[:] = [Record.from_dict(item) for item in state["history"]]
+    trainer.history[:] = [Record.from_json(line) for line in state["history"]]
     trainer.logged_metrics.update(state["logged_metrics"])
     trainer.spend.reset(state["cost"])
     trainer.test_looks += state["test_looks"]

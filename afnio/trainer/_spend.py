@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from afnio._text import describe
@@ -24,8 +25,9 @@ class Spend:
         self._clients: list[Any] = []
         self._seen: list[float] = []
 
-    def watch(self, clients: Iterable[Any]) -> None:
-        """Count what these clients spend from now on, besides what was counted.
+    @contextmanager
+    def watching(self, clients: Iterable[Any]) -> Iterator[None]:
+        """Count what these clients spend inside the block; an outer block goes on.
 
         A client that is given twice, also through the backward client that wraps it,
         counts once.
@@ -33,10 +35,18 @@ class Spend:
         Raises:
             InputTypeError: A client has no ``get_usage()``.
         """
-        watched = _distinct(clients)
-        self.reset(self.cost())
-        self._clients = watched
-        self.reset(self._total)
+        outer, watched = self._clients, _distinct(clients)
+        known = {id(client) for client in outer}
+        self._watch([*outer, *(c for c in watched if id(c) not in known)])
+        try:
+            yield
+        finally:
+            self._watch(outer)
+
+    def _watch(self, clients: list[Any]) -> None:
+        total = self.cost()
+        self._clients = clients
+        self.reset(total)
 
     def reset(self, total: float) -> None:
         """Go on counting from ``total`` US dollars."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Mapping, MutableMapping
@@ -151,7 +150,7 @@ class HistoryLogger(Callback):
     def _write(self, mode: str, records: list[Record]) -> None:
         if self._broken:
             return
-        lines = "".join(json.dumps(record.to_dict()) + "\n" for record in records)
+        lines = "".join(f"{record.to_json()}\n" for record in records)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open(mode, encoding="utf-8") as file:

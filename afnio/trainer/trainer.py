@@ -123,15 +123,20 @@ class Trainer(TrainerState):
     async def _fit(
         self, agent: Module, loaders: Loaders, path: PathLike | None
     ) -> None:
-        checkpoint = None if path is None else await self._read(path)
+        read = None if path is None else await self._read(path)
         self.stop_reason, self.current_epoch, self.global_step = "", 0, 0
         default = "train_loss" if loaders.val is None else "val_loss"
         self.monitor = self.settings.monitor or default
         self.totals["train"] = length_of(loaders.train)
         self.checkpoints = self.new_checkpoints()
+        if read is not None:
+            self.checkpoints.go_on_from(read[0], read[1]["trainer"]["best_score"])
         if self.enable_agent_summary:
             print_summary(agent)
-        await FitLoop(self, agent, loaders).run(checkpoint)
+        try:
+            await FitLoop(self, agent, loaders).run(read and read[1])
+        finally:
+            await self.checkpoints.flush()
 
     @contextmanager
     def _resumable(self) -> Iterator[None]:
@@ -263,7 +268,7 @@ class Trainer(TrainerState):
 
         async def evaluate() -> Evaluation:
             if path is not None:
-                checkpoint = await self._read(path)
+                _, checkpoint = await self._read(path)
                 agent.load_state_dict(checkpoint["agent_state_dict"])
             self.test_looks += kind == "test"
             return await EvaluationLoop(self, agent, kind).run(loader)
@@ -302,7 +307,6 @@ class Trainer(TrainerState):
         work: Callable[[], Awaitable[T]],
     ) -> T:
         """Do the work of a stage on afnio's loop, between setup and teardown."""
-        self.spend.watch(clients)
 
         async def staged() -> T:
             try:
@@ -314,9 +318,10 @@ class Trainer(TrainerState):
             finally:
                 await fire_callbacks(self, agent, "teardown", stage)
 
-        return await on_loop(staged())
+        with self.spend.watching(clients):
+            return await on_loop(staged())
 
-    async def _read(self, path: PathLike) -> Any:
+    async def _read(self, path: PathLike) -> tuple[Path, Any]:
         known = {"best": self.best_path, "last": self.last_path}
         return await read_checkpoint(path, known)
 

@@ -12,6 +12,7 @@ from afnio.models._prices import PriceBook
 
 
 def request(content, **args):
+    """Build a request with one user message."""
     return Request(messages=({"role": "user", "content": content},), args=args)
 
 

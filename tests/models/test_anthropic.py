@@ -28,6 +28,7 @@ class Word(BaseModel):
 
 
 def body(*content, stop="end_turn", **usage):
+    """Build a reply of the Messages API."""
     blocks = [{"type": "text", "text": b} if isinstance(b, str) else b for b in content]
     return {
         "id": "m1",
@@ -65,6 +66,7 @@ def make(httpserver):
 
 
 def sent(httpserver):
+    """Return the last body that the server got."""
     return httpserver.log[-1][0].json
 
 
@@ -245,7 +247,7 @@ def test_passing_faults_are_tried_again(httpserver, make, ask, status):
     ],
 )
 def test_lasting_faults_are_raised_at_once(httpserver, make, ask, status, said, kind):
-    """What asking again cannot cure is one request and a clear error, without the key."""
+    """What asking again cannot cure is one request and an error without the key."""
     error = {"type": "error", "error": {"type": "x", "message": said}}
     httpserver.expect_request(MESSAGES).respond_with_json(error, status=status)
     with pytest.raises(kind) as caught:

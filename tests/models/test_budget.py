@@ -17,6 +17,7 @@ TOKENS = Usage(input_tokens=10, output_tokens=10)
 
 
 def talk(client, text="Hi", role="forward", **args):
+    """Ask one question."""
     return client.agenerate([{"role": "user", "content": text}], role=role, **args)
 
 
@@ -36,7 +37,7 @@ def test_call_over_the_limit_is_not_sent():
     client = ScriptedModel(Reply("ok", usage=TOKENS))
     with Budget(calls=1):
         run_sync(talk(client))
-        with pytest.raises(BudgetError, match="1 calls.*\n  spent: forward"):
+        with pytest.raises(BudgetError, match=r"1 calls.*\n  spent: forward"):
             run_sync(talk(client, "another"))
     assert len(client.requests) == 1
 
@@ -109,7 +110,7 @@ def test_nothing_starts_after_the_seconds():
         now[0] = 4.9
         run_sync(talk(client))
         now[0] = 5.0
-        with pytest.raises(BudgetError, match="5.0 s have passed"):
+        with pytest.raises(BudgetError, match=r"5\.0 s have passed"):
             run_sync(talk(client, "late"))
     assert budget.is_exhausted()
 

@@ -16,11 +16,13 @@ from afnio.models.testing import ScriptedModel
 
 
 def ask(client, text="Hi", **args):
+    """Ask one question and wait for the reply."""
     return run_sync(client.agenerate([{"role": "user", "content": text}], **args))
 
 
 @pytest.fixture
 def path(tmp_path):
+    """Return where a cache may be, in a directory to be made."""
     return tmp_path / "replies" / "cache.sqlite"
 
 
@@ -279,5 +281,5 @@ def test_killed_process_keeps_what_it_was_told(path):
 
 def test_unknown_mode_is_refused(path):
     """A mode that does not exist is named, with those that do."""
-    with pytest.raises(InputValueError, match="no cache mode 'rw'.*'replay'"):
+    with pytest.raises(InputValueError, match=r"no cache mode 'rw'.*'replay'"):
         ReplyCache(path, mode="rw")

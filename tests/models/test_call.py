@@ -21,7 +21,7 @@ QUICK = RetryPolicy(base_s=0.0001)
 
 
 def test_equal_calls_in_flight_are_made_and_counted_once(ask):
-    """Three equal questions at once cost one call; another sample index costs its own."""
+    """Equal questions at once cost one call; another sample index costs its own."""
     client = ScriptedModel(["one", "two"], latency_s=0.001)
 
     async def go():

@@ -18,6 +18,7 @@ class Answer(BaseModel):
 
 
 def key(identity=None, **fields):
+    """Return the key of a request that differs as told."""
     request = Request(**{"messages": USER, **fields})
     return request_key(identity or {"endpoint": "e"}, request)
 

@@ -33,10 +33,12 @@ class Time:
 
 
 def limiter(time, **limits):
+    """Build a limiter that runs on a fake clock."""
     return Limiter(Limits(**limits), clock=time.clock, later=time.later)
 
 
 async def settle():
+    """Let all other tasks go on as far as they can."""
     for _ in range(5):
         await asyncio.sleep(0)
 

@@ -48,12 +48,13 @@ def local():
 
 
 def say(text):
+    """Build a conversation of one message."""
     return [{"role": "user", "content": text}]
 
 
 def test_missing_file_is_named(tmp_path):
     """A path without a file is a FileNotFoundError."""
-    with pytest.raises(FileNotFoundError, match="nothing.gguf"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.gguf"):
         LocalModel(tmp_path / "nothing.gguf")
 
 
@@ -139,6 +140,29 @@ class TestEngine:
         assert replies[0].stop_reason == "max_tokens"
         assert replies[0].usage.output_tokens == 8
         assert replies[0].usage.cost_usd == 0
+
+    def test_reply_depends_on_its_question_alone_without_prompt_cache(self, local):
+        """Alone or beside other calls, early or late: the same words."""
+
+        def questions(start):
+            rules = "Classify the message by how urgent it is. Consider safety. " * 8
+            system = {"role": "system", "content": start + rules}
+            texts = ("The heating is broken.", "Water is leaking!", "Nice weather.")
+            return [[system, *say(text)] for text in texts]
+
+        async def at_once(conversations):
+            return await gather(
+                local.agenerate(c, temperature=0, max_tokens=16, cache_prompt=False)
+                for c in conversations
+            )
+
+        def texts(conversations):
+            return [reply.text for reply in run_sync(at_once(conversations))]
+
+        together = texts(questions(""))
+        texts(questions("Something else. ")[:1])
+        alone = [texts([c])[0] for c in questions("")]
+        assert together == alone
 
     def test_seed_and_sample_index_decide_at_a_temperature(self, local):
         """Another sample index is another sample; the same one is the same."""
@@ -260,7 +284,7 @@ class TestEngine:
         """A truncated GGUF file is an error, not a crash."""
         path = tmp_path / "cut.gguf"
         path.write_bytes(b"GGUF" + b"junk" * 100)
-        with pytest.raises(FileFormatError, match="cut.gguf"):
+        with pytest.raises(FileFormatError, match=r"cut\.gguf"):
             LocalModel(path).chat(say("Hi"))
 
     def test_path_makes_a_local_client(self):

@@ -28,6 +28,7 @@ TOKENS = {
 
 @pytest.fixture
 def client():
+    """Build a client with a key."""
     return OpenAI(api_key="sk-test")
 
 

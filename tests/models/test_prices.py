@@ -82,13 +82,13 @@ def test_free_book_knows_every_model():
 def test_cache_writes_have_their_own_price():
     """Anthropic's prompt cache is dearer to write and cheaper to read than input."""
     book = PriceBook("anthropic")
-    written = Usage(input_tokens=MILLION, cache_write_tokens=MILLION)
+    written = Usage(input_tokens=100_000, cache_write_tokens=100_000)
     costs = [
         book.cost(usage, "claude-sonnet-4-5")
         for usage in (
-            Usage(input_tokens=MILLION, cached_tokens=MILLION),
-            Usage(input_tokens=MILLION),
+            Usage(input_tokens=100_000, cached_tokens=100_000),
+            Usage(input_tokens=100_000),
             written,
         )
     ]
-    assert costs == [Decimal("0.3"), Decimal(3), Decimal("3.75")]
+    assert costs == [Decimal("0.03"), Decimal("0.3"), Decimal("0.375")]

@@ -9,6 +9,7 @@ from afnio.models._settings import Setting
 
 
 def in_thread(setting):
+    """Read the setting in another thread."""
     seen = []
     thread = threading.Thread(target=lambda: seen.append(setting.get()))
     thread.start()

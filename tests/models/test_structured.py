@@ -31,6 +31,7 @@ class Verdict(BaseModel):
 
 
 def ask(replies, **args):
+    """Ask a script and return its reply."""
     messages = [{"role": "user", "content": "?"}]
     return run_sync(ScriptedModel(replies).agenerate(messages, **args))
 

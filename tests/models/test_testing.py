@@ -27,7 +27,7 @@ def test_list_is_used_in_order_and_runs_out_loudly(ask):
     assert run_sync(client.agenerate(ask())).stop_reason == "max_tokens"
     with pytest.raises(ServerError, match="c"):
         client.chat(ask())
-    with pytest.raises(StateError, match="3 replies.*request 4 is a judge.*'Enough'"):
+    with pytest.raises(StateError, match=r"3 replies.*request 4 is a judge.*'Enough'"):
         client.chat(ask("Enough"), role="judge")
 
 
@@ -112,7 +112,7 @@ def test_replay_miss_names_what_differs(tmp_path, ask):
     """A question that was not recorded is an error with the nearest one."""
     path = tmp_path / "replies.json"
     RecordedModel(path, record_from=ScriptedModel("x")).chat(ask(), seed=1)
-    with pytest.raises(ReplayMissError, match="args.seed: 2 instead of 1"):
+    with pytest.raises(ReplayMissError, match=r"args\.seed: 2 instead of 1"):
         RecordedModel(path).chat(ask(), seed=2)
     with pytest.raises(ReplayMissError, match="it is empty"):
         RecordedModel(tmp_path / "none.json").chat(ask())
@@ -124,12 +124,12 @@ def test_replay_miss_names_what_differs(tmp_path, ask):
         "not json",
         "[]",
         '{"format": "afnio.recording", "version": 99, "entries": []}',
-        '{"format": "afnio.recording", "version": 1, "entries": [{"request": {}, "reply": {}}]}',
+        json.dumps({"format": "afnio.recording", "version": 1, "entries": [{}]}),
     ],
 )
 def test_damaged_recordings_are_refused(tmp_path, content):
     """What is no recording, or a newer one, is refused when the model is made."""
     path = tmp_path / "bad.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(FileFormatError, match="bad.json"):
+    with pytest.raises(FileFormatError, match=r"bad\.json"):
         RecordedModel(path)

@@ -51,14 +51,14 @@ def test_it_says_why():
 
 def test_a_metric_that_is_not_there_is_named():
     """A typing mistake does not wait for ever."""
-    with pytest.raises(ValueError, match="'val_acc'.*val_loss"):
+    with pytest.raises(ValueError, match=r"'val_acc'.*val_loss"):
         watch(EarlyStopping("val_acc"), [1])
 
 
 @pytest.mark.parametrize("wrong", [{"patience": -1}, {"min_delta": -1}, {"mode": "up"}])
 def test_impossible_options(wrong):
     """Each is a ValueError."""
-    with pytest.raises(ValueError, match="expected|>= 0"):
+    with pytest.raises(ValueError, match=r"expected|>= 0"):
         EarlyStopping(**wrong)
 
 

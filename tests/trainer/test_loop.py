@@ -6,6 +6,7 @@ import pytest
 from trainer_helpers import Agent, Gated, Growing, batch, quiet
 
 from afnio import Variable, tracking
+from afnio.autodiff.credit import get_credit_mode
 from afnio.cognitive import functional as F
 from afnio.errors import BudgetError, RateLimitError
 from afnio.models.testing import ScriptedModel
@@ -19,6 +20,7 @@ class Logged(Growing):
 
 
 def logged_agent(log, **options):
+    """Return an agent whose optimizer and steps write to ``log``."""
     agent = Agent(lambda params: Logged(params, log=log, **options))
     step = agent.training_step
 
@@ -131,10 +133,34 @@ class TestSteps:
         assert trainer.global_step == 2
         assert agent.word.data == "bad"
 
+    @pytest.mark.parametrize(
+        ("wishes", "mode"),
+        [
+            (["passthrough"], "passthrough"),
+            (["passthrough", "critic"], "critic"),
+            ([None], "critic"),
+        ],
+    )
+    def test_optimizers_can_do_without_critics(self, wishes, mode):
+        """If all of them read the evidence themselves, no critic is asked."""
+        seen = []
+
+        class Watched(Agent):
+            def configure_optimizers(self):
+                self.word.register_hook(lambda gradient: seen.append(get_credit_mode()))
+                params = [self.word, *(Variable("x", "", True) for _ in wishes[1:])]
+                made = [Growing([param]) for param in params]
+                for optimizer, wish in zip(made, wishes, strict=True):
+                    optimizer.credit_mode = wish
+                return made
+
+        quiet().fit(Watched(), [DATA[0]])
+        assert seen == [mode]
+
     def test_an_optimizer_must_be_one(self):
         """Anything else is named."""
         agent = Agent(lambda params: 3)
-        with pytest.raises(TypeError, match="configure_optimizers.*int"):
+        with pytest.raises(TypeError, match=r"configure_optimizers.*int"):
             quiet().fit(agent, DATA)
 
     def test_an_optimizer_with_a_plain_step(self):
@@ -431,9 +457,7 @@ class TestFailures:
         class Pending(Agent):
             def training_step(self, batch, batch_idx):
                 text, target = batch
-                return F.deterministic_evaluator(
-                    self(text), target, broken, "scores"
-                )
+                return F.deterministic_evaluator(self(text), target, broken, "scores")
 
         with pytest.raises(KeyError, match="scoring bug"):
             quiet().fit(Pending(), DATA)

@@ -43,6 +43,7 @@ def test_records_survive_a_round_trip():
     """What a checkpoint holds becomes the same record again."""
     record = Record(kind="test", metrics={"m": 1.0}, samples=3, interval=(0.1, 0.9))
     assert Record.from_dict(record.to_dict()) == record
+    assert Record.from_json(record.to_json()) == record
     assert Record.from_dict(Record(kind="step").to_dict()) == Record(kind="step")
 
 

@@ -26,6 +26,7 @@ class Ticking:
 
 
 def shown(every_s=1e9, terminal=False, loader=DATA, **options):
+    """Return what a fit has shown."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=120)
     bar = ProgressBar(every_s, console=console, clock=Ticking())

@@ -16,6 +16,7 @@ DATA = [batch("1", "2"), batch("3")]
 
 
 def result(value, text="why"):
+    """Return what an evaluator would."""
     return (Variable(value), Variable(text))
 
 
@@ -70,7 +71,7 @@ class TestArguments:
 
     def test_a_generator_that_ran_out_is_named(self):
         """The second epoch of a generator says what to do."""
-        with pytest.raises(ValueError, match="epoch 2.*pass a list"):
+        with pytest.raises(ValueError, match=r"epoch 2.*pass a list"):
             quiet(max_epochs=2).fit(Agent(), (item for item in DATA))
 
 
@@ -145,7 +146,9 @@ class TestEvaluation:
 
     def test_predict_returns_ready_outputs_in_order(self):
         """By default the agent is called with the batch."""
-        outputs = quiet().predict(Agent(word="w"), [Variable("1"), Variable(["2", "3"])])
+        outputs = quiet().predict(
+            Agent(word="w"), [Variable("1"), Variable(["2", "3"])]
+        )
         assert [output.data for output in outputs] == ["w1", ["w2", "w3"]]
 
     def test_metrics_of_validate_carry_no_prefix(self):
@@ -188,6 +191,22 @@ class TestOutput:
         quiet().fit(Agent(), DATA, DATA)
         shown = capsys.readouterr()
         assert shown.out == shown.err == ""
+
+
+def test_a_test_from_within_a_fit_is_counted_and_shown(capsys):
+    """A callback may look at the test set; the look is on record, the fit goes on."""
+
+    class Peeking(Callback):
+        async def on_train_epoch_end(self, trainer, agent):
+            await trainer.atest(agent, DATA)
+
+    trainer = Trainer(max_epochs=2, callbacks=[Peeking()])
+    trainer.fit(Agent(), DATA)
+    assert trainer.test_looks == 2
+    kinds = [record.kind for record in trainer.history if record.kind != "step"]
+    assert kinds == ["epoch", "test"] * 2
+    shown = capsys.readouterr().err
+    assert shown.count("[Test] 2/2") == shown.count("[Training] 2/2") == 2
 
 
 def test_hooks_of_agent_and_callbacks_run_around_a_test():

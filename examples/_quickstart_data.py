@@ -1,0 +1,50 @@
+"""The quickstart's two tasks, as lists of (message, answer)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from afnio.utils.datasets import FacilitySupport
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to ask, and how many messages of each part to use."""
+
+    instruction: str
+    answer_tokens: int
+    sizes: Mapping[str, int]
+    source: str
+
+    def load(self, part: str) -> list[tuple[str, str]]:
+        """Return the messages of a part with their answers."""
+        if self.source == "facility":
+            folder = HERE.parent.parent / "shared" / "data"
+            data = FacilitySupport(part, root=folder)
+            return [(message.data, targets[1].data) for message, targets in data]
+        lines = (HERE / "data" / self.source).read_text("utf-8").splitlines()
+        rows = (json.loads(line) for line in lines)
+        return [(r["message"], r["answer"]) for r in rows if r["split"] == part]
+
+
+TASKS = {
+    "contacts": Task(
+        "Extract the customer's full name from the support message. "
+        "Reply with the name only.",
+        16,
+        {"train": 60, "val": 40, "test": 100},
+        "support_contacts.jsonl",
+    ),
+    "facility": Task(
+        "Read the message and classify its sentiment as positive, neutral or negative. "
+        "Reply with the label only.",
+        8,
+        {"train": 40, "val": 20, "test": 40},
+        "facility",
+    ),
+}

@@ -1,0 +1,119 @@
+"""Tune the prompt of a small program on real text, and show that it got better.
+
+    python examples/quickstart.py                      # embedded 135M model, no key
+    python examples/quickstart.py --model openai/gpt-4o-mini
+    python examples/quickstart.py --model openai/qwen3 --base-url http://127.0.0.1:8000/v1
+    python examples/quickstart.py --data facility      # other data
+
+The program names the customer in a support message. Training looks for worked examples
+that help (`FewShot`), and with ``--tune both`` also rewrites the instruction (`TGD`). A
+change is kept only if it passes a gate on validation messages. The test messages are
+looked at twice: before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from statistics import fmean
+from typing import Any
+
+from _quickstart_data import TASKS, Task
+from rich.console import Console
+
+import afnio
+import afnio.cognitive as cog
+import afnio.cognitive.functional as F  # noqa: N812 - the customary name
+from afnio import Variable
+from afnio.cognitive.parameter import Demonstrations, Parameter
+from afnio.models import get_model
+from afnio.optim import TGD, FewShot
+from afnio.optim.gates import Race
+from afnio.trainer import Trainer
+from afnio.utils.data import DataLoader
+
+
+def same(prediction: str, target: str) -> int:
+    """Compare two answers, ignoring case and what stands around them."""
+    one, other = (text.strip(" \n\"'.").casefold() for text in (prediction, target))
+    return int(one == other)
+
+
+class Program(cog.Module):
+    """An instruction, worked examples, and the message: one model call."""
+
+    def __init__(self, task: Task, model: Any, options: argparse.Namespace) -> None:
+        super().__init__()
+        self.task, self.options = task, options
+        self.instruction = Parameter(task.instruction, role="system prompt")
+        self.examples = Demonstrations(role="worked examples")
+        self.message = Variable("{message}", role="message")
+        messages = [
+            {"role": "system", "content": [self.instruction]},
+            {"role": "demonstrations", "content": [self.examples]},
+            {"role": "user", "content": [self.message]},
+        ]
+        limit = {"max_completion_tokens": task.answer_tokens, "temperature": 0}
+        self.chat = cog.ChatCompletion(model, messages, **limit)
+
+    def forward(self, message: Variable) -> Variable:
+        """Return the answer to a message, or to a batch of them."""
+        return self.chat(inputs={"message": message})
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        """Return score and explanation: the share of right answers."""
+        del batch_idx
+        message, target = batch
+        words = "exact match (ignoring case)"
+        return F.deterministic_evaluator(
+            self(message), target, same, words, None, fmean, "the mean"
+        )
+
+    validation_step = test_step = training_step
+
+    def configure_optimizers(self) -> list[Any]:
+        """Search for examples; rewrite the instruction if asked to."""
+        seed = self.options.seed
+        optimizers: list[Any] = [
+            FewShot([self.examples], demos=4, candidates=5, rounds=3, gate=Race(), seed=seed)
+        ]
+        if self.options.tune == "both":
+            optimizers.append(TGD([self.instruction], model_client=None, gate=Race()))
+        return optimizers
+
+
+def run(options: argparse.Namespace) -> None:
+    """Test, tune, test again, and say what changed."""
+    out = Console()
+    task = TASKS[options.data]
+    client_args = {"base_url": options.base_url} if options.base_url else {}
+    model = get_model(options.model, **client_args)
+    afnio.set_backward_model_client(model)
+    train, val, test = (
+        DataLoader(task.load(part)[: task.sizes[part]], batch_size=20, shuffle=True, seed=1)
+        for part in ("train", "val", "test")
+    )
+    program = Program(task, model, options)
+    trainer = Trainer(max_epochs=1, max_steps=options.steps, default_root_dir=options.out)
+    started = time.monotonic()
+    with afnio.credit_mode("critic" if options.tune == "both" else "passthrough"):
+        before = trainer.test(program, test, llm_clients=[model])
+        trainer.fit(program, train, val, llm_clients=[model])
+        after = trainer.test(program, test, llm_clients=[model], ckpt_path="best")
+    del before, after
+    for label, record in zip(("before", "after"), trainer.tests, strict=True):
+        low, high = record.interval
+        out.print(f"test score {label}: {record.metrics['test_loss']:.2f} [{low:.2f}, {high:.2f}]")
+    out.print(f"{time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="local/default", help="provider/model")
+    parser.add_argument("--base-url", help="an OpenAI-compatible server")
+    parser.add_argument("--data", choices=sorted(TASKS), default="contacts")
+    parser.add_argument("--tune", choices=("examples", "both"), default="examples")
+    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", default="runs/quickstart", help="where results go")
+    run(parser.parse_args())

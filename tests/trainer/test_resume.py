@@ -1,0 +1,280 @@
+"""Checkpoints, and going on from them: exactly, wherever the program was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from killed_program import Killed, give_up, train
+from trainer_helpers import Agent, Growing, batch, quiet
+
+import afnio
+from afnio import serialization, tracking
+from afnio.models.testing import ScriptedModel
+from afnio.trainer import Callback
+from afnio.utils.data import DataLoader
+
+DATA = [batch("1", "2"), batch("3")]
+PROGRAM = Path(__file__).parent / "killed_program.py"
+
+
+def outcome(result):
+    """Return what must not depend on kills, as bytes."""
+    kept = {name: result[name] for name in ("history", "word", "waited")}
+    return json.dumps(kept, sort_keys=True).encode()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What the program does when nobody kills it."""
+    return train(tmp_path_factory.mktemp("whole"), 0, give_up)
+
+
+class TestExactness:
+    def test_killed_at_every_event(self, whole, tmp_path):
+        """Wherever it ends, the resumed history is the same, byte for byte."""
+        events = -whole["left"]
+        assert events > 60
+        for event in range(1, events + 1):
+            root = tmp_path / str(event)
+            with pytest.raises(Killed):
+                train(root, event, give_up)
+            assert outcome(train(root, 0, give_up)) == outcome(whole), event
+
+    def test_killed_again_and_again(self, whole, tmp_path):
+        """A process that gets SIGKILL every few events arrives at the same end."""
+
+        def run(event):
+            return subprocess.run(
+                [sys.executable, PROGRAM, tmp_path, str(event)],
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=Path(afnio.__file__).parent.parent,
+            )
+
+        for event in (3, 9, 12, 17, 8):
+            assert run(event).returncode == -signal.SIGKILL
+        last = run(0)
+        assert last.returncode == 0, last.stderr
+        assert outcome(json.loads(last.stdout)) == outcome(whole)
+
+    def test_a_complete_fit_has_nothing_left_to_do(self, whole, tmp_path):
+        """Resuming it changes nothing; with more epochs it goes on."""
+        train(tmp_path, 0, give_up)
+        assert outcome(train(tmp_path, 0, give_up)) == outcome(whole)
+
+    def test_an_epoch_cut_short_is_resumed_to_its_end(self):
+        """A limit stops between steps; resumed without it, the epoch is completed."""
+        short = quiet(max_steps=1)
+        short.fit(Agent(), DATA)
+        rest = quiet()
+        rest.fit(Agent(), DATA, ckpt_path=short.last_path)
+        straight = quiet()
+        straight.fit(Agent(), DATA)
+        assert rest.history == straight.history
+
+    def test_after_an_epoch_that_a_hook_has_cut(self):
+        """The next epoch is the one that would have come, in its order."""
+
+        class Cutting(Agent):
+            def on_train_batch_start(self, batch, batch_idx):
+                return -1 if batch_idx == 2 else None
+
+            def training_step(self, batch, batch_idx):
+                self.seen.append(batch[0].data[0])
+                return self.evaluate(batch)
+
+        def fit(epochs, path=None):
+            data = [batch(str(number)) for number in range(9)]
+            loader = DataLoader(data, batch_size=None, shuffle=True, seed=1)
+            agent, trainer = Cutting(), quiet(max_epochs=epochs)
+            trainer.fit(agent, loader, ckpt_path=path)
+            return agent.seen, trainer.last_path
+
+        whole, _ = fit(2)
+        first, path = fit(1)
+        assert first + fit(2, path)[0] == whole
+
+    def test_last_and_best_by_name(self):
+        """A Trainer knows its own checkpoints."""
+        trainer = quiet()
+        agent = Agent()
+        trainer.fit(agent, DATA, DATA)
+        trainer.fit(agent, DATA, DATA, ckpt_path="last")
+        assert trainer.global_step == 2
+        assert trainer.test(Agent(), DATA, ckpt_path="last")["accuracy"] == 0.0
+
+    def test_budgets_go_on(self):
+        """Calls that were paid for before the kill count."""
+        model = ScriptedModel("x")
+
+        class Asking(Agent):
+            def training_step(self, batch, batch_idx):
+                model.chat([{"role": "user", "content": "?"}], seed=len(model.requests))
+                return super().training_step(batch, batch_idx)
+
+        first = quiet(max_epochs=1, max_calls=3)
+        first.fit(Asking(), DATA)
+        second = quiet(max_epochs=9, max_calls=3)
+        second.fit(Asking(), DATA, ckpt_path=first.last_path)
+        assert len(model.requests) == 3
+        assert second.global_step == 3
+
+    def test_several_optimizers(self):
+        """Each gets its own state back; another number of them is refused."""
+
+        class Two(Agent):
+            def configure_optimizers(self):
+                self.other = type(self.word)("x", role="other", requires_grad=True)
+                return [Growing([self.word]), Growing([self.other])]
+
+        trainer = quiet()
+        trainer.fit(Two(), DATA)
+        again, agent = quiet(), Two()
+        again.fit(agent, DATA, ckpt_path=trainer.last_path)
+        assert [optimizer.log for optimizer in again.optimizers] == [[], []]
+        assert (agent.word.data, agent.other.data) == ("bad", "bad")
+        with pytest.raises(ValueError, match="2 optimizers"):
+            quiet().fit(Agent(), DATA, ckpt_path=trainer.last_path)
+
+
+class TestFiles:
+    def test_documented_keys(self):
+        """What the documents name is there, readable with afnio.load."""
+        trainer = quiet(max_epochs=2)
+        trainer.fit(Agent(), DATA, DATA)
+        checkpoint = serialization.load(trainer.last_path)
+        assert (checkpoint["epoch"], checkpoint["batch"]) == (2, None)
+        assert checkpoint["optimizer_state_dict"]["state"]
+        agent = Agent(word="other")
+        report = agent.load_state_dict(checkpoint["agent_state_dict"])
+        assert repr(report) == "<All keys matched successfully>"
+        assert agent.word.requires_grad
+
+    def test_after_a_batch(self):
+        """Between epochs the last batch is named, from 0."""
+        trainer = quiet(max_steps=1)
+        trainer.fit(Agent(), DATA)
+        checkpoint = serialization.load(trainer.last_path)
+        assert (checkpoint["epoch"], checkpoint["batch"]) == (1, 0)
+
+    def test_only_best_and_last_are_kept(self, tmp_path):
+        """Two files, whatever the number of steps."""
+        quiet(max_epochs=3).fit(Agent(), DATA, DATA)
+        files = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+        assert files == ["best.json", "last.json"]
+
+    def test_best_is_the_newest_of_the_best(self):
+        """Ties go to the newer one; lower values are better if so told."""
+        words = ["bad", "good", "good", "bad"]
+        for higher, epoch in ((True, 3), (False, 4)):
+            agent = Agent(lambda params: Growing(params, texts=words))
+            trainer = quiet(max_epochs=4, higher_is_better=higher)
+            trainer.fit(agent, [DATA[0]], DATA)
+            assert serialization.load(trainer.best_path)["epoch"] == epoch
+        assert trainer.best_score == 0.0
+
+    def test_without_checkpointing_nothing_is_written(self, tmp_path):
+        """enable_checkpointing=False leaves the disk alone."""
+        trainer = quiet(enable_checkpointing=False)
+        trainer.fit(Agent(), DATA)
+        assert (trainer.best_path, trainer.last_path) == (None, None)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_run_keeps_its_checkpoints(self):
+        """With an active run, checkpoints are in its directory."""
+        run = tracking.init("me", "P")
+        trainer = quiet()
+        trainer.fit(Agent(), DATA)
+        assert trainer.last_path == run.path / "checkpoints" / "last.json"
+
+    @pytest.mark.parametrize("path", ["nowhere.json", "last"])
+    def test_a_missing_checkpoint(self, path):
+        """The message names the path."""
+        with pytest.raises(ValueError, match=path):
+            quiet().fit(Agent(), DATA, ckpt_path=path)
+
+    def test_another_file(self, tmp_path):
+        """A file of ours that is no checkpoint is refused."""
+        serialization.save({"epoch": 1}, tmp_path / "x.hf")
+        with pytest.raises(RuntimeError, match="lacks agent_state_dict"):
+            quiet().fit(Agent(), DATA, ckpt_path=tmp_path / "x.hf")
+
+    def test_callbacks_and_agents_keep_data_of_their_own(self):
+        """Hooks may add to a checkpoint and read it back."""
+
+        class Counting(Callback):
+            def __init__(self):
+                self.count = 0
+
+            def on_train_batch_end(self, trainer, agent, outputs, batch, batch_idx):
+                self.count += 1
+
+            def state_dict(self):
+                return {"count": self.count}
+
+            def load_state_dict(self, state):
+                self.count = state["count"]
+
+        class Keeping(Agent):
+            def on_save_checkpoint(self, checkpoint):
+                checkpoint["mine"] = "kept"
+
+            def on_load_checkpoint(self, checkpoint):
+                self.seen.append(checkpoint["mine"])
+
+        pair = [Counting(), Counting()]
+        trainer = quiet(callbacks=pair)
+        trainer.fit(Keeping(), DATA)
+        agent, again = Keeping(), quiet(callbacks=[Counting(), Counting()])
+        again.fit(agent, DATA, ckpt_path=trainer.last_path)
+        assert [callback.count for callback in again.callbacks] == [2, 2]
+        assert agent.seen == ["kept"]
+
+
+INTERRUPTED = """
+import os, signal, sys
+sys.path.insert(0, {folder!r})
+from trainer_helpers import Agent, batch, quiet
+
+class Pressing(Agent):
+    def training_step(self, data, batch_idx):
+        if batch_idx == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().training_step(data, batch_idx)
+
+agent = Pressing()
+trainer = quiet(max_epochs=50)
+data = [batch("1"), batch("2")]
+try:
+    trainer.fit(agent, data)
+except KeyboardInterrupt as stop:
+    print(stop)
+    print(agent.training, trainer.last_path.exists(), agent.trainer_steps())
+"""
+
+
+def test_ctrl_c_says_how_to_resume(tmp_path):
+    """The state of the last finished step is on disk when KeyboardInterrupt arrives."""
+    code = INTERRUPTED.format(folder=str(PROGRAM.parent)).replace(
+        "agent.trainer_steps()", "trainer.global_step"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(afnio.__file__).parent.parent)},
+    )
+    assert done.returncode == 0, done.stderr
+    message, state = done.stdout.splitlines()
+    assert "ckpt_path=" in message
+    assert "last.json" in message
+    assert state.startswith("True True")
