@@ -7,6 +7,7 @@ does the work.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from afnio._variable import Variable
 
 
+@functools.cache
 def autodiff() -> ModuleType:
     """Return `afnio.autodiff`: the one import against the layers, and only here."""
     from afnio import autodiff as package

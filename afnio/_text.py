@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -76,6 +75,8 @@ def _join_roles(roles: tuple[str | None, ...], limit: int) -> str:
 
 def closest(name: str, known: Iterable[str]) -> str:
     """Return a suggestion for a mistyped name, or the known names."""
+    import difflib  # slow to import, and needed only to word an error
+
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     if near:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Callable, Generator, Sequence
+from os import urandom
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
-from uuid import uuid4
 
 from afnio import _data
 from afnio._data import JAGGED, Data
@@ -135,7 +135,7 @@ class Variable(Operators):
     @property
     def variable_id(self) -> str:
         """A unique id, made when first asked for."""
-        self._id = self._id or uuid4().hex
+        self._id = self._id or urandom(16).hex()
         return self._id
 
     @property

@@ -1,10 +1,11 @@
-"""Saving and loading: versioned JSON in a ZIP archive, written atomically, no pickle.
+"""Saving and loading: versioned JSON, plain or zipped, written atomically, no pickle.
 
-``unzip -p agent.hf`` shows a saved file. Loading one runs none of its contents, so a
-file from anywhere can be loaded safely::
+A name that ends with ``.json`` gives a file that any editor shows, every other name a
+ZIP archive around the same text (``unzip -p agent.hf``). Loading looks at the contents
+and runs none of them, so a file from anywhere can be loaded safely::
 
-    afnio.save({"epoch": 3, "agent_state_dict": agent.state_dict()}, "best.hf")
-    checkpoint = afnio.load("best.hf")
+    afnio.save({"epoch": 3, "agent_state_dict": agent.state_dict()}, "best.json")
+    checkpoint = afnio.load("best.json")
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from afnio._state.archive import (
     File,
     FileObjectError,
     NotAnArchiveError,
+    is_plain,
     pack,
     read_file,
     read_member,
@@ -33,6 +35,7 @@ from afnio._state.format import (
     SavedFunction,
     StateType,
 )
+from afnio._state.text import write_json
 from afnio._version import __version__
 from afnio.errors import FileFormatError
 
@@ -66,7 +69,8 @@ def save(obj: Any, f: File, pickle_protocol: int | None = None) -> None:
 
     Args:
         obj: What to save. Pending Variables in it are waited for.
-        f: A path, written completely or not at all, or a binary file object.
+        f: A path, written completely or not at all, or a binary file object. A path
+            that ends with ``.json`` gets plain JSON, everything else a ZIP archive.
         pickle_protocol: Ignored; programs for the documented system may pass it.
 
     Raises:
@@ -83,12 +87,16 @@ def save(obj: Any, f: File, pickle_protocol: int | None = None) -> None:
     """
     del pickle_protocol
     state, types = encode(obj)
-    document = {"format": FORMAT, "version": VERSION, "afnio": __version__}
-    write_file(f, pack(document | {"types": types, "state": state}))
+    document: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    document["afnio"] = __version__
+    document |= {"types": types, "state": state}
+    write_file(f, write_json(document) if is_plain(f) else pack(document))
 
 
 def load(f: File, *, max_bytes: int = MAX_BYTES) -> Any:
     """Load what `save` has written; nothing in the file is imported or run.
+
+    Whether it is plain JSON or an archive is seen from its contents, not its name.
 
     Args:
         f: A path or a binary file object, read from where it stands.
@@ -97,7 +105,8 @@ def load(f: File, *, max_bytes: int = MAX_BYTES) -> Any:
     Raises:
         FileFormatError: The file is foreign, damaged, too large, from a newer afnio, or
             holds a type that is not registered.
-        NotAnArchiveError: It is not even a ZIP archive; also a `zipfile.BadZipFile`.
+        NotAnArchiveError: It is neither a ZIP archive nor JSON; also a
+            `zipfile.BadZipFile`.
     """
     document = unpack(read_file(f, max_bytes), max_bytes)
     types = document.get("types")

@@ -1,7 +1,8 @@
 """What the core costs: ``python -m benchmarks.core``.
 
 Wall clock over critical path with a scripted model, cost and memory per node,
-pending calls, import time. Figures are ratios, or CPU time beyond what the operation itself does.
+pending calls, import time. Figures are ratios, or CPU time beyond what the operation
+itself does.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ class Task:
     """What to ask, and how many messages of each part to use."""
 
     instruction: str
+    template: str
     answer_tokens: int
     sizes: Mapping[str, int]
     source: str
@@ -36,13 +37,15 @@ TASKS = {
     "contacts": Task(
         "Extract the customer's full name from the support message. "
         "Reply with the name only.",
+        "Message: {message}\nCustomer name:",
         16,
-        {"train": 60, "val": 40, "test": 100},
+        {"train": 120, "val": 60, "test": 100},
         "support_contacts.jsonl",
     ),
     "facility": Task(
         "Read the message and classify its sentiment as positive, neutral or negative. "
         "Reply with the label only.",
+        "Message: {message}\nSentiment:",
         8,
         {"train": 40, "val": 20, "test": 40},
         "facility",

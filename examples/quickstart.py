@@ -47,14 +47,19 @@ class Program(cog.Module):
         self.task, self.options = task, options
         self.instruction = Parameter(task.instruction, role="system prompt")
         self.examples = Demonstrations(role="worked examples")
-        self.message = Variable("{message}", role="message")
+        self.message = Variable(task.template, role="message template")
         messages = [
             {"role": "system", "content": [self.instruction]},
             {"role": "demonstrations", "content": [self.examples]},
             {"role": "user", "content": [self.message]},
         ]
-        limit = {"max_completion_tokens": task.answer_tokens, "temperature": 0}
-        self.chat = cog.ChatCompletion(model, messages, **limit)
+        self.chat = cog.ChatCompletion(
+            model,
+            messages,
+            max_completion_tokens=task.answer_tokens,
+            stop=["\n"],
+            temperature=0,
+        )
 
     def forward(self, message: Variable) -> Variable:
         """Return the answer to a message, or to a batch of them."""
@@ -75,7 +80,9 @@ class Program(cog.Module):
         """Search for examples; rewrite the instruction if asked to."""
         seed = self.options.seed
         optimizers: list[Any] = [
-            FewShot([self.examples], demos=4, candidates=5, rounds=3, gate=Race(), seed=seed)
+            FewShot(
+                [self.examples], demos=4, candidates=5, rounds=3, gate=Race(), seed=seed
+            )
         ]
         if self.options.tune == "both":
             optimizers.append(TGD([self.instruction], model_client=None, gate=Race()))
@@ -90,11 +97,13 @@ def run(options: argparse.Namespace) -> None:
     model = get_model(options.model, **client_args)
     afnio.set_backward_model_client(model)
     train, val, test = (
-        DataLoader(task.load(part)[: task.sizes[part]], batch_size=20, shuffle=True, seed=1)
+        DataLoader(task.load(part)[: task.sizes[part]], batch_size=12)
         for part in ("train", "val", "test")
     )
     program = Program(task, model, options)
-    trainer = Trainer(max_epochs=1, max_steps=options.steps, default_root_dir=options.out)
+    trainer = Trainer(
+        max_epochs=1, max_steps=options.steps, default_root_dir=options.out
+    )
     started = time.monotonic()
     with afnio.credit_mode("critic" if options.tune == "both" else "passthrough"):
         before = trainer.test(program, test, llm_clients=[model])
@@ -103,7 +112,9 @@ def run(options: argparse.Namespace) -> None:
     del before, after
     for label, record in zip(("before", "after"), trainer.tests, strict=True):
         low, high = record.interval
-        out.print(f"test score {label}: {record.metrics['test_loss']:.2f} [{low:.2f}, {high:.2f}]")
+        out.print(
+            f"test score {label}: {record.metrics['test_loss']:.2f} [{low:.2f}, {high:.2f}]"
+        )
     out.print(f"{time.monotonic() - started:.0f} s")
 
 

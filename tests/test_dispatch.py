@@ -161,7 +161,7 @@ class TestPending:
     def test_synchronize_raises_the_first_error_after_all_is_done(
         self, gate, monkeypatch
     ):
-        """The first in order of dispatch is raised, when nothing is pending any more."""
+        """The first in order of dispatch is raised, once nothing is pending."""
         late = Wait.apply(Variable("a"), gate)
         values = [
             late.map(lambda _: 1 / 0),

@@ -1,4 +1,4 @@
-"""The user lane: one job at a time, lowest order first, stepping aside while waiting."""
+"""The user lane: one job at a time, lowest order first, stepping aside to wait."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_one_at_a_time_lowest_order_first():
 
 
 def test_stepping_aside():
-    """While a job waits inside ``aside`` another runs; afterwards they do not overlap."""
+    """While a job waits inside ``aside`` another runs; they never overlap."""
     lane, answer, done = Lane(), threading.Event(), threading.Event()
     running, most = 0, 0
 

@@ -74,8 +74,8 @@ import afnio
 after = (list(logging.root.handlers), logging.root.level, threading.active_count())
 assert before == after, (before, after)
 assert not opened, opened
-heavy = {"openai", "anthropic", "rich", "xllamacpp", "httpx2", "genai_prices", "tenacity",
-         "pydantic"}
+heavy = {"openai", "anthropic", "rich", "xllamacpp", "httpx2", "genai_prices",
+         "tenacity", "pydantic"}
 loaded = heavy & set(sys.modules)
 assert not loaded, loaded
 """
@@ -108,7 +108,7 @@ def test_files_and_functions_stay_small(path):
 
 
 def documented(node):
-    """Tell whether a decorator or name says that the signature is not ours to choose."""
+    """Tell whether the signature is not ours to choose."""
     return node.name.startswith("__")
 
 

@@ -10,6 +10,7 @@ import zipfile
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -94,6 +95,38 @@ def test_equal_states_give_equal_bytes():
     assert dumped({"a": afnio.Variable("x")}) == dumped({"a": afnio.Variable("x")})
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_json_name_gives_plain_readable_json(tmp_path, kind):
+    """Any editor shows it: an entry a line, in the order of the state, no escapes."""
+    path = tmp_path / "Best.JSON"
+    state = {"b": afnio.Variable("Sei höflich.", "a prompt"), "a": [1.5] * 40}
+    save(state, kind(path))
+    text = path.read_text("utf-8")
+    written = json.loads(text)
+    assert (written["format"], written["state"]["a"]) == ("afnio", [1.5] * 40)
+    assert list(written["state"]) == ["b", "a"]
+    assert len(text.splitlines()) == 15
+    assert "höflich" in text
+    assert same(load(kind(path)), state)
+    save(state, tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_loading_goes_by_contents(tmp_path):
+    """A file keeps its kind when it is renamed; editors may add a mark and spaces."""
+    save("archive", tmp_path / "x.hf")
+    save("plain", tmp_path / "y.json")
+    text = (tmp_path / "y.json").read_bytes()
+    (tmp_path / "x.hf").rename(tmp_path / "x.json")
+    (tmp_path / "y.hf").write_bytes(b"\xef\xbb\xbf \n" + text)
+    assert (load(tmp_path / "x.json"), load(tmp_path / "y.hf")) == ("archive", "plain")
+
+
+def test_a_file_object_gets_an_archive():
+    """Only a path has a suffix to go by."""
+    assert dumped("x").startswith(b"PK")
+
+
 scalars = (
     st.none()
     | st.booleans()
@@ -123,6 +156,9 @@ values = st.recursive(
 def test_any_value_survives(value):
     """Save, then load, is the identity on everything that files hold."""
     assert same(again(value), value)
+    with zipfile.ZipFile(io.BytesIO(dumped(value))) as archive:
+        plain = archive.read("afnio.json")
+    assert same(load(io.BytesIO(plain)), value)
 
 
 @given(st.lists(values, min_size=1, max_size=3), st.data())
@@ -305,9 +341,10 @@ def test_streams_that_write_in_pieces_get_everything():
     assert slow.getvalue() == dumped("x" * 100)
 
 
-def test_save_replaces_whole_files_or_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["state.hf", "state.json"])
+def test_save_replaces_whole_files_or_nothing(tmp_path, monkeypatch, name):
     """A failure on the way leaves the old file, and no debris."""
-    path = tmp_path / "state.hf"
+    path = tmp_path / name
     save("old", path)
     with pytest.raises(InputTypeError):
         save({"x": {1}}, path)
@@ -319,7 +356,7 @@ def test_save_replaces_whole_files_or_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         save("new", path)
     assert load(path) == "old"
-    assert [item.name for item in tmp_path.iterdir()] == ["state.hf"]
+    assert [item.name for item in tmp_path.iterdir()] == [name]
 
 
 def test_handles_are_closed(tmp_path):

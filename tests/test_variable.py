@@ -301,7 +301,7 @@ class TestCopies:
         assert v.data == [[1], [2, 3]]
 
     def test_to(self):
-        """V27: converts leaves, keeps None, role and flag; the result is a fresh leaf."""
+        """V27: converts leaves, keeps None, role and flag; makes a fresh leaf."""
         v = Variable([["1", None], ["2", "3"]], "r", requires_grad=True)
         w = v.to(int)
         assert w.data == [[1, None], [2, 3]]

@@ -1,9 +1,9 @@
-"""The ZIP archive around the JSON: writing it, and reading one that nobody trusts."""
+"""Files: a ZIP archive around the JSON, or plain JSON; reading what nobody trusts."""
 
 from __future__ import annotations
 
+import codecs
 import io
-import json
 import os
 import struct
 import zipfile
@@ -13,11 +13,15 @@ from typing import IO, Any, Final
 
 from afnio._files import write_atomic
 from afnio._state.format import FORMAT, MEMBER, VERSION
+from afnio._state.text import read_json, write_json
 from afnio._text import shorten
 from afnio.errors import FileFormatError, InputTypeError
 
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 """Always the same, so that equal states give equal files."""
+
+PLAIN_SUFFIX: Final = ".json"
+"""How names of files end that are plain JSON."""
 
 _COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE: Final = (
@@ -39,44 +43,43 @@ class FileObjectError(InputTypeError, AttributeError):
 
 
 class NotAnArchiveError(FileFormatError, zipfile.BadZipFile):
-    """The file is not a ZIP archive at all."""
+    """The file is neither a ZIP archive nor JSON."""
+
+
+def is_plain(f: File) -> bool:
+    """Whether a file is to be written as plain JSON: its name ends with ``.json``."""
+    return isinstance(f, (str, os.PathLike)) and str(os.fspath(f)).casefold().endswith(
+        PLAIN_SUFFIX
+    )
 
 
 def pack(document: dict[str, Any]) -> bytes:
     """Return an archive whose one member is ``document`` as readable JSON."""
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         info = zipfile.ZipInfo(MEMBER, date_time=_DATE)
         info.compress_type = zipfile.ZIP_DEFLATED
         info.external_attr = 0o600 << 16
-        archive.writestr(info, text.encode("utf-8", "surrogatepass"))
+        archive.writestr(info, write_json(document))
     return buffer.getvalue()
 
 
 def unpack(payload: bytes, max_bytes: int) -> dict[str, Any]:
-    """Return the document in an archive of ours, its header checked.
+    """Return the document in a file of ours, its header checked.
+
+    What begins with a brace is plain JSON, anything else must be an archive.
 
     Raises:
         FileFormatError: Not ours, newer than this program, damaged, or too large.
     """
-    text = read_member(payload, MEMBER, max_bytes)
-    try:
-        document = json.loads(
-            text.decode("utf-8", "surrogatepass"), parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(
-            f"the file is damaged: {MEMBER} is not readable JSON: {shorten(error)}"
-        ) from error
+    text, name = payload.removeprefix(codecs.BOM_UTF8).lstrip(), "it"
+    if not text.startswith(b"{"):
+        text, name = read_member(payload, MEMBER, max_bytes), MEMBER
+    document = read_json(text, name)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise FileFormatError(f"the file is not one of afnio's: {MEMBER} is foreign.")
+        raise FileFormatError(f"the file is not one of afnio's: {name} is foreign.")
     _check_version(document)
     return document
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _check_version(document: dict[str, Any]) -> None:
@@ -98,8 +101,9 @@ def read_member(payload: bytes, member: str, max_bytes: int) -> bytes:
     """Return one member of an archive, reading no more than ``max_bytes`` of it."""
     if not zipfile.is_zipfile(io.BytesIO(payload)):
         raise NotAnArchiveError(
-            f"the file is not a ZIP archive: it begins with {payload[:8]!r}. "
-            "afnio.save writes archives; is it cut off, or another program's file?"
+            f"the file is neither a ZIP archive nor JSON: it begins with "
+            f"{payload[:8]!r}. afnio.save writes these two; is it cut off, or another "
+            "program's file?"
         )
     try:
         with zipfile.ZipFile(io.BytesIO(payload)) as archive:

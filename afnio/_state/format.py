@@ -1,10 +1,11 @@
 """What a saved file looks like, and the types that take part in it.
 
-The member ``afnio.json`` of the archive holds ``{"format": "afnio", "version": 1,
-"state": …}``. In ``state``, text, numbers, lists and dicts with text keys stand for
-themselves. Everything else is an object with ``$type``: ``tuple``, ``Variable``, a
-``dict`` with other keys (``pairs``), a non-finite ``float``, a ``function`` by path, a
-registered type. What occurs twice has an ``id`` and is a ``ref`` the second time.
+A plain file, or the member ``afnio.json`` of an archive, holds
+``{"format": "afnio", "version": 1, "state": …}``. In ``state``, text, numbers, lists
+and dicts with text keys stand for themselves. Everything else is an object with
+``$type``: ``tuple``, ``Variable``, a ``dict`` with other keys (``pairs``), a non-finite
+``float``, a ``function`` by path, a registered type. What occurs twice has an ``id``
+and is a ``ref`` the second time.
 """
 
 from __future__ import annotations

@@ -38,13 +38,11 @@ _SEARCHED: Final = 2000
 _SHOWN: Final = 6
 """Differences listed when a replay misses."""
 
-_SCHEMA: Final = f"""
-CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY, request TEXT NOT NULL, reply TEXT NOT NULL
-) WITHOUT ROWID;
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_VERSION};
-"""
+_SCHEMA: Final = (
+    "CREATE TABLE replies (key TEXT PRIMARY KEY, request TEXT, reply TEXT)",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_VERSION}",
+)
 
 
 class ReplyCache:
@@ -284,10 +282,24 @@ def _connect(path: Path, mode: CacheMode) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    ours = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if not _is_ours(connection, path):
+        connection.execute("BEGIN IMMEDIATE")  # another process may be first
+        if not _is_ours(connection, path):
+            for statement in _SCHEMA:
+                connection.execute(statement)
+        connection.commit()
+        with suppress(sqlite3.OperationalError):  # the other process is setting it
+            connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """Tell a reply cache from an empty file, and refuse everything else."""
+    # in this order: whoever sees the table of a concurrent maker also sees its mark
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if ours != _APPLICATION_ID and (ours or tables):
+    mark = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if mark != _APPLICATION_ID and (mark or tables):
         raise FileFormatError(
             f"{path} is a SQLite file, but not a reply cache; choose another path."
         )
@@ -296,10 +308,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer afnio (format {version}, this one reads "
             f"{_VERSION}); update afnio or choose another path."
         )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    if ours != _APPLICATION_ID:
-        connection.executescript(_SCHEMA)
+    return bool(mark == _APPLICATION_ID)
 
 
 def _damaged(path: Path) -> FileFormatError:

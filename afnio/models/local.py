@@ -65,9 +65,10 @@ class LocalModel(ChatCompletionModel):
         host: Where the engine also listens, for other clients.
         port: There; 0 for any free port.
         prompt_cache: Whether prefixes seen before are reused, which makes shared system
-            prompts several times faster. A reused prefix rounds differently, so two
-            words that are all but equally likely may swap; without the cache, a reply
-            at temperature 0 depends on its question alone.
+            prompts several times faster. Reused prefixes and calls beside it make the
+            arithmetic round differently, so two words that are all but equally likely
+            may swap; with ``prompt_cache=False`` and ``n_parallel=1``, a reply at
+            temperature 0 depends on its question alone.
 
     Raises:
         MissingExtraError: No path was given, and the weights are not installed.

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import zipfile
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -38,7 +39,9 @@ def test_pickles_are_never_read_but_pointed_to():
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04", b"\x80\x02."])
 def test_other_bytes_are_not_an_archive(content):
     """S04: it is a BadZipFile, and ours."""
-    with pytest.raises(NotAnArchiveError, match="not a ZIP archive") as caught:
+    with pytest.raises(
+        NotAnArchiveError, match="neither a ZIP archive nor JSON"
+    ) as caught:
         load(io.BytesIO(content))
     assert isinstance(caught.value, zipfile.BadZipFile)
     assert isinstance(caught.value, FileFormatError)
@@ -108,6 +111,15 @@ def sample():
     return file.getvalue()
 
 
+def test_plain_json_that_is_not_ours_is_refused():
+    """A settings file of another program, or half a file of ours, is no state."""
+    for content in (b"{}", b'{"a": 1}', b'{"format": "afnio", "version": 1,'):
+        with pytest.raises(FileFormatError):
+            load(io.BytesIO(content))
+    with pytest.raises(FileFormatError, match="larger than 10 bytes"):
+        load(io.BytesIO(b'{"format": "afnio"}'), max_bytes=10)
+
+
 SAMPLE = sample()
 TEXT = zipfile.ZipFile(io.BytesIO(SAMPLE)).read("afnio.json")
 
@@ -148,10 +160,10 @@ def test_mutated_archives_load_equal_or_are_refused(changes):
 @given(changes)
 def test_mutated_json_loads_or_is_refused(changes):
     """Damage that a checksum cannot see still raises nothing but our error."""
-    try:
-        load(io.BytesIO(archive(("afnio.json", mutated(TEXT, changes)))))
-    except FileFormatError:
-        return
+    text = mutated(TEXT, changes)
+    for content in (text, archive(("afnio.json", text))):
+        with suppress(FileFormatError):
+            load(io.BytesIO(content))
 
 
 fragments = st.recursive(

@@ -182,7 +182,7 @@ class TestSplit:
         assert grad.data.endswith("<ITEM>1</ITEM><ITEM>2</ITEM>")
 
     def test_batch(self):
-        """B17, B18: shorter samples are padded; a scalar gradient is for all of them."""
+        """B17, B18: shorter samples are padded; a scalar gradient is for all."""
         x = var(["afnio is great!", "Deep learning"], "sentences", True)
         parts = Split.apply(x, " ", 2)
         assert [p.data for p in parts] == [

@@ -52,6 +52,7 @@ class Mix(Op):
             None,
             [Variable(f"{ctx.name}.{i}({text})") for i in range(ctx.width)],
             None,
+            None,
         )
 
 
@@ -64,6 +65,7 @@ class Quick(Mix):
         return (
             None,
             [Variable(f"{ctx.name}.{i}({text})") for i in range(ctx.width)],
+            None,
             None,
         )
 
@@ -687,7 +689,7 @@ class TestSize:
         assert len(a.grad) == 100_000
 
     def test_wide_fan_of_an_intermediate(self):
-        """An intermediate with 100,000 different criticisms gets one, cut at a limit."""
+        """10,000 different criticisms of an intermediate become one, cut at a limit."""
         a = leaf(1)
         y = a + 0
         uses = [y + 0 for _ in range(10_000)]
@@ -743,7 +745,7 @@ def build(nodes, steps):
 class TestLaws:
     @given(graphs())
     def test_same_as_the_reference_engine(self, graph):
-        """Any graph and any order of completion gives what a sequential engine gives."""
+        """Any graph, completed in any order, gives what a sequential engine gives."""
         nodes, roots, steps = graph
         leaves, made = build(nodes, steps)
         autodiff.backward(

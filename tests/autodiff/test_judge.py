@@ -7,8 +7,7 @@ import json
 import pytest
 
 from afnio import Variable
-from afnio.autodiff.evaluator import ExactMatchEvaluator
-from afnio.autodiff.evaluator import LMJudgeEvaluator
+from afnio.autodiff.evaluator import ExactMatchEvaluator, LMJudgeEvaluator
 from afnio.errors import ReplyError
 from afnio.models._roles import set_backward_model_client
 from afnio.models.testing import ScriptedModel

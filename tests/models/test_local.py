@@ -141,28 +141,20 @@ class TestEngine:
         assert replies[0].usage.output_tokens == 8
         assert replies[0].usage.cost_usd == 0
 
-    def test_reply_depends_on_its_question_alone_without_prompt_cache(self, local):
-        """Alone or beside other calls, early or late: the same words."""
+    def test_reply_can_depend_on_its_question_alone(self):
+        """One slot and no prompt cache: early or late, the same words."""
+        client = LocalModel(n_ctx=512, n_parallel=1, prompt_cache=False)
 
-        def questions(start):
+        def reply(start, text):
             rules = "Classify the message by how urgent it is. Consider safety. " * 8
-            system = {"role": "system", "content": start + rules}
-            texts = ("The heating is broken.", "Water is leaking!", "Nice weather.")
-            return [[system, *say(text)] for text in texts]
+            messages = [{"role": "system", "content": start + rules}, *say(text)]
+            return client.chat(messages, temperature=0, max_tokens=16)
 
-        async def at_once(conversations):
-            return await gather(
-                local.agenerate(c, temperature=0, max_tokens=16, cache_prompt=False)
-                for c in conversations
-            )
-
-        def texts(conversations):
-            return [reply.text for reply in run_sync(at_once(conversations))]
-
-        together = texts(questions(""))
-        texts(questions("Something else. ")[:1])
-        alone = [texts([c])[0] for c in questions("")]
-        assert together == alone
+        first = reply("", "Nice weather.")
+        reply("", "Water is leaking!")
+        reply("Something else. ", "Nice weather.")
+        assert reply("", "Nice weather.") == first
+        client.close()
 
     def test_seed_and_sample_index_decide_at_a_temperature(self, local):
         """Another sample index is another sample; the same one is the same."""
