@@ -14,7 +14,7 @@ looked at twice: before and after.
 from __future__ import annotations
 
 import argparse
-import time
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -90,8 +90,7 @@ class Program(cog.Module):
 
 
 def run(options: argparse.Namespace) -> None:
-    """Test, tune, test again, and say what changed."""
-    out = Console()
+    """Test, tune, test again, save, and say what changed."""
     task = TASKS[options.data]
     client_args = {"base_url": options.base_url} if options.base_url else {}
     model = get_model(options.model, **client_args)
@@ -101,21 +100,15 @@ def run(options: argparse.Namespace) -> None:
         for part in ("train", "val", "test")
     )
     program = Program(task, model, options)
-    trainer = Trainer(
-        max_epochs=1, max_steps=options.steps, default_root_dir=options.out
-    )
-    started = time.monotonic()
-    with afnio.credit_mode("critic" if options.tune == "both" else "passthrough"):
-        before = trainer.test(program, test, llm_clients=[model])
-        trainer.fit(program, train, val, llm_clients=[model])
-        after = trainer.test(program, test, llm_clients=[model], ckpt_path="best")
-    del before, after
-    for label, record in zip(("before", "after"), trainer.tests, strict=True):
-        low, high = record.interval
-        out.print(
-            f"test score {label}: {record.metrics['test_loss']:.2f} [{low:.2f}, {high:.2f}]"
-        )
-    out.print(f"{time.monotonic() - started:.0f} s")
+    trainer = Trainer(max_steps=options.steps, default_root_dir=options.out)
+    trainer.test(program, test, llm_clients=[model])
+    trainer.fit(program, train, val, llm_clients=[model])
+    trainer.test(program, test, llm_clients=[model], ckpt_path="best")
+    result = Path(options.out) / "tuned.json"
+    afnio.save(program.state_dict(), result)
+    out = Console()
+    out.print(trainer.summary())
+    out.print(f"The tuned program is saved in {result}; load it with afnio.load.")
 
 
 if __name__ == "__main__":
