@@ -33,15 +33,21 @@ __all__ = [
 T = TypeVar("T")
 
 _PACKAGE: Final = str(Path(__file__).parent) + os.sep
+_ASYNCIO: Final = str(Path(asyncio.__file__).parent) + os.sep
 _PENDING: Final = object()
 _order: Final = itertools.count(1)
 
 
 def call_site() -> str:
-    """Return ``file:line`` of the nearest frame outside afnio: the user's code."""
+    """Return ``file:line`` of the nearest frame outside afnio: the user's code.
+
+    Empty where afnio's own task asks, with no code of the user's behind it.
+    """
     frame = sys._getframe(1)  # the documented way to read the stack
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
+    if frame.f_code.co_filename.startswith(_ASYNCIO):
+        return ""
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 

@@ -19,7 +19,13 @@ from afnio.autodiff.anomaly import (
     is_anomaly_enabled,
     set_detect_anomaly,
 )
-from afnio.autodiff.credit import credit_mode, get_credit_mode
+from afnio.autodiff.credit import (
+    credit_mode,
+    critic_prompt,
+    get_credit_mode,
+    get_critic_prompt,
+)
+from afnio.autodiff.drawing import draw
 from afnio.autodiff.function import Function
 from afnio.autodiff.grad_mode import (
     enable_grad,
@@ -27,6 +33,7 @@ from afnio.autodiff.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from afnio.autodiff.gradcheck import gradcheck
 
 __all__ = [
     "Function",
@@ -37,15 +44,19 @@ __all__ = [
     "basic_ops",
     "credit",
     "credit_mode",
+    "critic_prompt",
     "decorators",
     "detect_anomaly",
+    "draw",
     "enable_grad",
     "evaluator",
     "evidence",
     "function",
     "get_credit_mode",
+    "get_critic_prompt",
     "grad",
     "grad_mode",
+    "gradcheck",
     "graph",
     "is_anomaly_enabled",
     "is_grad_enabled",

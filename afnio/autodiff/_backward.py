@@ -19,7 +19,7 @@ from afnio.autodiff.graph import (
 )
 from afnio.errors import InputTypeError, StateError
 
-Inputs = Variable | GradientEdge | Sequence[Variable | GradientEdge]
+GradInputs = Variable | GradientEdge | Sequence[Variable | GradientEdge]
 
 
 def backward(
@@ -27,7 +27,7 @@ def backward(
     grad_variables: Variable | Sequence[Variable | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Inputs | None = None,
+    inputs: GradInputs | None = None,
 ) -> None:
     """Send feedback from ``variables`` to the leaves and append it to their ``grad``.
 
@@ -39,20 +39,22 @@ def backward(
         grad_variables: Feedback on each; None where the root is an evaluator's output.
         retain_graph: Keep what the graph saved; default is the value of
             ``create_graph``.
-        create_graph: Record the critic calls themselves, so they can be differentiated.
+        create_graph: Record the critic calls themselves, so that gradients have
+            gradients: the critic's prompt (`critic_prompt`), the feedback it was given
+            and the inputs it criticised.
         inputs: Append only to these leaves.
 
     Model calls: one critic call per failing sample and model operation; none for
-    samples whose feedback is empty.
+    samples whose feedback is empty. A backward through gradients made with
+    ``create_graph`` costs one more critic call for each critic call that it passes.
 
     Raises:
         StateError: A root is not part of a graph, lacks its gradient, or the graph was
             freed; an input is not a leaf.
         InputTypeError: An argument is not a Variable.
     """
-    task = _plan(variables, grad_variables, retain_graph, create_graph)
-    task.wanted = _leaf_edges(inputs)
-    _dispatch.run_sync(_execute(Pass(task)))
+    work = plan_backward(variables, grad_variables, retain_graph, create_graph, inputs)
+    _dispatch.run_sync(_execute(work))
 
 
 async def abackward(
@@ -60,12 +62,24 @@ async def abackward(
     grad_variables: Variable | Sequence[Variable | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Inputs | None = None,
+    inputs: GradInputs | None = None,
 ) -> None:
     """Await what `backward` does."""
-    task = _plan(variables, grad_variables, retain_graph, create_graph)
-    task.wanted = _leaf_edges(inputs)
-    await _dispatch.on_loop(_execute(Pass(task)))
+    work = plan_backward(variables, grad_variables, retain_graph, create_graph, inputs)
+    await _dispatch.on_loop(_execute(work))
+
+
+def plan_backward(
+    variables: Variable | Sequence[Variable],
+    grad_variables: Variable | Sequence[Variable | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: GradInputs | None = None,
+) -> Pass:
+    """Validate the arguments of `backward` and return the pass that it runs."""
+    plan = _plan(variables, grad_variables, retain_graph, create_graph)
+    plan.wanted = _leaf_edges(inputs)
+    return Pass(plan)
 
 
 async def _execute(work: Pass) -> None:
@@ -74,7 +88,7 @@ async def _execute(work: Pass) -> None:
 
 def grad(
     outputs: Variable | Sequence[Variable],
-    inputs: Inputs,
+    inputs: GradInputs,
     grad_outputs: Variable | Sequence[Variable | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -103,7 +117,7 @@ def grad(
 
 async def agrad(
     outputs: Variable | Sequence[Variable],
-    inputs: Inputs,
+    inputs: GradInputs,
     grad_outputs: Variable | Sequence[Variable | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -116,7 +130,7 @@ async def agrad(
 
 def _grad_plan(
     outputs: Variable | Sequence[Variable],
-    inputs: Inputs,
+    inputs: GradInputs,
     grad_outputs: Variable | Sequence[Variable | None] | None,
     retain_graph: bool | None,
     create_graph: bool,
@@ -210,7 +224,7 @@ def _as_list(
     return list(values)
 
 
-def _as_inputs(inputs: Inputs) -> list[Variable | GradientEdge]:
+def _as_inputs(inputs: GradInputs) -> list[Variable | GradientEdge]:
     if isinstance(inputs, (Variable, GradientEdge)):
         inputs = [inputs]
     if not isinstance(inputs, Iterable):
@@ -229,7 +243,7 @@ def _as_inputs(inputs: Inputs) -> list[Variable | GradientEdge]:
     return found
 
 
-def _leaf_edges(inputs: Inputs | None) -> list[GradientEdge] | None:
+def _leaf_edges(inputs: GradInputs | None) -> list[GradientEdge] | None:
     if inputs is None:
         return None
     edges = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,13 @@ from afnio._text import cut_middle
 from afnio._variable import Variable
 from afnio.autodiff._chat import Sample
 from afnio.autodiff._critic import Case, Target, acriticize
+from afnio.autodiff._inputs import Snapshot
 from afnio.autodiff._merge import FEEDBACK_LIMIT, batched, is_empty
-from afnio.autodiff.credit import get_credit_mode
+from afnio.autodiff._node import FunctionNode
+from afnio.autodiff._relay import connect
+from afnio.autodiff.credit import get_credit_mode, get_critic_prompt
 from afnio.autodiff.evidence import Evidence
+from afnio.autodiff.function import Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,10 @@ class Call:
     role: str
 
 
+Said = dict[int, dict[int, Variable]]
+"""Feedback by sample, then by the position of the Variable it is about."""
+
+
 async def aassign(
     call: Call, grad: Variable, tracked: Sequence[bool]
 ) -> list[Variable | None]:
@@ -38,37 +46,113 @@ async def aassign(
     Model calls: one critic call per sample with feedback, all at once; none in the
     credit mode ``passthrough``.
     """
-    size = len(call.samples)
-    feedback = batched(grad, size) if call.batched else [grad.data]
-    said = await gather(
-        _acredit(call, index, str(text), tracked)
+    feedback = batched(grad, len(call.samples)) if call.batched else [grad.data]
+    assign = _pass_on if get_credit_mode() == "passthrough" else _ask_critic
+    said: Said = {
+        index: assign(call, index, str(text), grad, _wanted(call, index, tracked))
         for index, text in enumerate(feedback)
         if call.samples[index] is not None and not is_empty(text)
-    )
-    by_sample: dict[int, list[str]] = dict(said)
+    }
+    await gather(_ready(texts.values()) for texts in said.values())
     records = _records(call, grad, feedback)
     return [
-        _gradient(call, position, by_sample, records) if wanted else None
+        _gradient(call, position, said, records) if wanted else None
         for position, wanted in enumerate(tracked)
     ]
 
 
-async def _acredit(
-    call: Call, index: int, feedback: str, tracked: Sequence[bool]
-) -> tuple[int, list[str]]:
-    """Return the sample's feedback for every Variable, ``""`` where there is none."""
-    wanted = [
+async def _ready(variables: Iterable[Variable]) -> None:
+    for variable in variables:
+        await variable
+
+
+def _wanted(call: Call, index: int, tracked: Sequence[bool]) -> list[int]:
+    """List the positions of the Variables that get feedback on a sample."""
+    return [
         position
         for position, place in enumerate(call.places)
         if tracked[position] and place in (None, index)
     ]
-    if get_credit_mode() == "passthrough":
-        texts = [feedback] * len(wanted)
-    else:
-        targets = [_target(call, position, index) for position in wanted]
-        texts = await acriticize(_case(call, index, feedback), targets, index)
-    said = dict(zip(wanted, texts, strict=True))
-    return index, [said.get(position, "") for position in range(len(call.places))]
+
+
+def _pass_on(
+    call: Call, index: int, feedback: str, grad: Variable, wanted: list[int]
+) -> dict[int, Variable]:
+    del call, index
+    return {position: connect(Variable(feedback), (grad,)) for position in wanted}
+
+
+def _ask_critic(
+    call: Call, index: int, feedback: str, grad: Variable, wanted: list[int]
+) -> dict[int, Variable]:
+    """Start one critic call; its answers are pending."""
+    targets = tuple(_target(call, position, index) for position in wanted)
+    answers = AskCritic.apply(
+        get_critic_prompt(),
+        grad,
+        [_origin(call.variables[position]) for position in wanted],
+        _case(call, index, feedback),
+        targets,
+        index,
+    )
+    answers = answers if isinstance(answers, tuple) else (answers,)
+    return dict(zip(wanted, answers, strict=True))
+
+
+def _origin(variable: Variable) -> Variable:
+    return variable.origin if isinstance(variable, Snapshot) else variable
+
+
+class AskCritic(Op):
+    """One critic call: feedback on each target, from feedback on a reply.
+
+    It is recorded only in a backward with ``create_graph``: then the critic's prompt,
+    the feedback it was given and the inputs it criticised can receive feedback on what
+    the critic said, by another critic call.
+    """
+
+    @staticmethod
+    def plan(*args: Any, **kwargs: Any) -> tuple[str, ...]:
+        """Return one role per target."""
+        del kwargs
+        return tuple(f"feedback to {target.role}" for target in args[4])
+
+    @staticmethod
+    async def forward(
+        ctx: FunctionNode,
+        prompt: Variable,
+        grad: Variable,
+        sources: list[Variable],
+        case: Case,
+        targets: tuple[Target, ...],
+        index: int,
+    ) -> Any:
+        """Ask the critic."""
+        found = await acriticize(case, targets, index, prompt.data)
+        ctx.targets = targets
+        ctx.call = Call(
+            variables=(prompt, grad, *sources),
+            places=(None,) * (2 + len(sources)),
+            samples=(Sample(0, found.messages, {}),),
+            replies=(found.reply,),
+            batched=False,
+            role="feedback, as a JSON object with one text per input",
+        )
+        ctx.save_for_backward(prompt)
+        return found.texts if len(targets) > 1 else found.texts[0]
+
+    @staticmethod
+    async def backward(ctx: FunctionNode, *grads: Variable) -> tuple[Any, ...]:
+        """Ask another critic what in this exchange led to feedback on the feedback."""
+        assert ctx.saved_variables is not None  # raises if the prompt has changed
+        said = [
+            f"{target.name}: {grad.data}"
+            for target, grad in zip(ctx.targets, grads, strict=True)
+            if not is_empty(grad.data)
+        ]
+        tracked = [edge.node is not None for edge in ctx.next_functions]
+        result = await aassign(ctx.call, Variable("\n".join(said)), tracked)
+        return (result[0], result[1], tuple(result[2:]), None, None, None)
 
 
 def _target(call: Call, position: int, index: int) -> Target:
@@ -112,18 +196,23 @@ def _records(call: Call, grad: Variable, feedback: Sequence[Any]) -> list[Eviden
 def _gradient(
     call: Call,
     position: int,
-    by_sample: dict[int, list[str]],
+    by_sample: Said,
     records: list[Evidence],
 ) -> Variable:
     variable, place = call.variables[position], call.places[position]
-    said = {index: texts[position] for index, texts in by_sample.items()}
+    sources = [texts[position] for texts in by_sample.values() if position in texts]
+    said = {
+        index: str(texts[position].data)
+        for index, texts in by_sample.items()
+        if position in texts
+    }
     gradient = Variable(_shape(call, variable, said), f"feedback to {variable.role}")
     gradient.evidence = tuple(
         record.but(critique=said.get(record.index, ""))
         for record in records
         if place in (None, record.index)
     )
-    return gradient
+    return connect(gradient, sources)
 
 
 def _shape(call: Call, variable: Variable, said: dict[int, str]) -> Any:

@@ -25,7 +25,7 @@ MAX_TRIES: Final = 3
 TEXT_LIMIT: Final = 12_000
 """Characters of one text shown to the critic; the middle of longer ones is cut."""
 
-Messages = list[dict[str, Any]]
+Messages = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Criticism:
+    """What the critic said of each target, and the exchange it was said in."""
+
+    texts: tuple[str, ...]
+    messages: tuple[dict[str, str], ...]
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One sample's call, and what was said about its reply."""
 
@@ -47,7 +56,9 @@ class Case:
     reply_role: str
 
 
-def render_critic(case: Case, targets: Sequence[Target]) -> Messages:
+def render_critic(
+    case: Case, targets: Sequence[Target], system: str = CRITIC_SYSTEM
+) -> Messages:
     """Write the critic's messages; all text of the program is fenced."""
     turns = "\n".join(
         f"{turn['role']}:\n{_fenced(str(turn['content']), 'message')}"
@@ -76,7 +87,7 @@ def render_critic(case: Case, targets: Sequence[Target]) -> Messages:
         },
     )
     return [
-        {"role": "system", "content": CRITIC_SYSTEM},
+        {"role": "system", "content": system},
         {"role": "user", "content": user},
     ]
 
@@ -150,7 +161,9 @@ def parse_critic(reply: str | None, targets: Sequence[Target]) -> list[str]:
     return [found[name].strip() for name in names]
 
 
-async def acriticize(case: Case, targets: Sequence[Target], index: int) -> list[str]:
+async def acriticize(
+    case: Case, targets: Sequence[Target], index: int, system: str = CRITIC_SYSTEM
+) -> Criticism:
     """Ask the backward model for feedback on each target.
 
     Model calls: 1, and up to 2 more while its reply is unusable.
@@ -163,14 +176,15 @@ async def acriticize(case: Case, targets: Sequence[Target], index: int) -> list[
     from afnio.models import get_backward_model_client
 
     client = get_backward_model_client()
-    messages = render_critic(case, targets)
+    messages = render_critic(case, targets, system)
     schema = critic_schema(targets)
     for attempt in range(1, MAX_TRIES + 1):
         reply = await client.agenerate(
             messages, role="critic", sample_index=index, response_format=schema
         )
         try:
-            return parse_critic(reply.text, targets)
+            texts = parse_critic(reply.text, targets)
+            return Criticism(tuple(texts), tuple(messages), reply.text or "")
         except (ReplyError, GradientCountError) as error:
             if attempt == MAX_TRIES:
                 error.add_note(

@@ -106,16 +106,20 @@ def variables_in(value: Any) -> list[Variable]:
 
 def flat(nested: Any) -> Iterable[Any]:
     """Yield the items of nested lists, tuples and mappings, in order."""
-    if isinstance(nested, Mapping):
-        nested = nested.values()
-    elif not isinstance(nested, (list, tuple)):
+    if isinstance(nested, (list, tuple)):
+        items: Iterable[Any] = nested
+    elif type(nested) not in _PLAIN and isinstance(nested, Mapping):
+        items = nested.values()
+    else:
         yield nested
         return
-    for item in nested:
+    for item in items:
         yield from flat(item)
 
 
 def _replace(value: Any, copies: Mapping[int, Snapshot]) -> Any:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Variable):
         return copies[id(value)]
     if isinstance(value, Mapping):

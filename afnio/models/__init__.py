@@ -6,7 +6,6 @@ Clients of providers are in `afnio.models.openai`, `afnio.models.anthropic` and
 
 from afnio.models._budget import Budget, set_budget
 from afnio.models._cache import ReplyCache, use_cache
-from afnio.models._call import deadline
 from afnio.models._limits import Limits
 from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._prices import Price, UnknownPriceWarning
@@ -16,6 +15,7 @@ from afnio.models._roles import (
     get_backward_model_client,
     set_backward_model_client,
 )
+from afnio.models._scopes import call_role, deadline
 from afnio.models._usage import Usage
 from afnio.models.model import (
     BaseModel,
@@ -41,6 +41,7 @@ __all__ = [
     "ToolCall",
     "UnknownPriceWarning",
     "Usage",
+    "call_role",
     "deadline",
     "get_backward_model_client",
     "get_model",

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from afnio.models._keys import canonical
-from afnio.models._messages import Request
+from afnio.models._messages import Reply, Request
 from afnio.models._prices import PriceBook
 from afnio.models._usage import Usage
 
@@ -17,6 +17,10 @@ _MESSAGE_TOKENS: Final = 16
 
 _BLOCK_TOKENS: Final = 8192
 """Counted for an image, audio or file block, besides its bytes."""
+
+_TYPICAL_MESSAGE_TOKENS: Final = 4
+_TYPICAL_BLOCK_TOKENS: Final = 1024
+_BYTES_PER_TOKEN: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ class Worst:
     """The most that a call can cost, and who asks."""
 
     amount: Amount
+    prompt: Amount
+    """The prompt's part of it, once."""
     role: str
     model: str
     is_priced: bool = True
@@ -100,9 +106,59 @@ def worst_case(
     reply = output_tokens(request.args, default_output)
     usage = Usage(input_tokens=prompt, output_tokens=reply)
     usd = prices.cost(usage, model)
+    prompt_usd = prices.cost(Usage(input_tokens=prompt), model)
     return Worst(
         amount=Amount(usd=usd or Decimal(0), tokens=prompt + reply, calls=1),
+        prompt=Amount(usd=prompt_usd or Decimal(0), tokens=prompt),
         role=request.role,
         model=model or "",
         is_priced=usd is not None,
     )
+
+
+def charge(worst: Worst, usage: Usage, *, sent: int, lost: int) -> Amount:
+    """Return what a call costs its budgets.
+
+    A provider may bill an attempt that timed out or was cancelled under way: each costs
+    the prompt as it was reserved, as far as the reservation reaches.
+
+    Args:
+        worst: What was reserved.
+        usage: What the reply reports; nothing if there is none.
+        sent: Attempts made; a call that never started costs nothing.
+        lost: Attempts that timed out or were cancelled.
+    """
+    usd, tokens = usage.cost_usd, usage.total_tokens
+    return Amount(
+        usd=max(usd, min(worst.amount.usd, usd + lost * worst.prompt.usd)),
+        tokens=max(
+            tokens, min(worst.amount.tokens, tokens + lost * worst.prompt.tokens)
+        ),
+        calls=min(1, sent),
+    )
+
+
+def estimated_usage(request: Request, reply: Reply) -> Usage:
+    """Return plausible usage for a reply that reports none: four bytes to a token."""
+    prompt = sum(
+        _TYPICAL_MESSAGE_TOKENS + _typical_tokens(message.get("content"))
+        for message in request.messages
+    )
+    said = [reply.text, reply.refusal, reply.reasoning]
+    said += [canonical(tool.arguments) for tool in reply.tool_calls]
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=sum(map(_typical_tokens, said)),
+        estimated=True,
+    )
+
+
+def _typical_tokens(content: Any) -> int:
+    if isinstance(content, str):
+        size = len(content.encode("utf-8", "surrogatepass"))
+        return -(-size // _BYTES_PER_TOKEN)
+    if isinstance(content, (list, tuple)):
+        return sum(map(_typical_tokens, content))
+    if isinstance(content, Mapping):
+        return _typical_tokens(content.get("text")) or _TYPICAL_BLOCK_TOKENS
+    return 0

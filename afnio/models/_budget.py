@@ -45,7 +45,9 @@ class Budget:
     The worst case of a call is its prompt, counted as one token per byte, plus
     ``max_tokens`` or ``max_completion_tokens``, or else the client's
     ``default_max_tokens``. Give the former and the limit is never exceeded; a reply
-    longer than the latter is charged in full, and then nothing new starts.
+    longer than the latter is charged in full, and then nothing new starts. A reply
+    without usage is charged by an estimate; an attempt that timed out or was cancelled
+    under way may be billed all the same, so its prompt is charged as it was reserved.
 
     Args:
         usd: US dollars; models without a known price are refused.

@@ -10,25 +10,30 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from afnio.errors import InputValueError, ModelError, ModelTimeoutError, ReplayMissError
-from afnio.models._amounts import Amount, input_tokens, output_tokens, worst_case
+from afnio.errors import ModelError, ModelTimeoutError, ReplayMissError
+from afnio.models._amounts import (
+    charge,
+    estimated_usage,
+    input_tokens,
+    output_tokens,
+    worst_case,
+)
 from afnio.models._budget import Reservation, active_budgets
 from afnio.models._cache import ReplyCache, active_cache
 from afnio.models._keys import Key, request_key
 from afnio.models._limits import Limiter
 from afnio.models._messages import Reply, Request
 from afnio.models._retry import with_retries
+from afnio.models._scopes import current_deadline
 from afnio.models._structured import with_parsed
+from afnio.models._usage import Usage
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from afnio.models.model import BaseModel
 
 Send = Callable[[Request], Awaitable[Reply]]
@@ -36,35 +41,6 @@ Flights = dict[Any, asyncio.Future[Reply | None]]
 
 _log: Final = logging.getLogger("afnio.models")
 _BYTES_PER_TOKEN: Final = 4
-_deadline: Final[ContextVar[float | None]] = ContextVar("afnio_deadline", default=None)
-
-
-class deadline:  # noqa: N801 - reads as a statement, like no_grad
-    """Let every call made inside the block end ``seconds`` after it began.
-
-    A call that is not done by then, waiting included, raises `ModelTimeoutError`.
-    Blocks nest; the earliest end holds.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        if seconds <= 0:
-            raise InputValueError(f"the deadline is {seconds} s; expected more than 0.")
-        self._seconds = seconds
-        self._before: list[float | None] = []
-
-    def __enter__(self) -> None:
-        before = _deadline.get()
-        self._before.append(before)
-        ends = time.monotonic() + self._seconds
-        _deadline.set(ends if before is None else min(before, ends))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        _deadline.set(self._before.pop())
 
 
 async def call(
@@ -159,25 +135,53 @@ async def _paid(client: BaseModel, request: Request, send: Send) -> Reply:
     )
     if all(budget.usd is None for budget in budgets):
         prices.warn_if_unknown(name)
+    attempts, usage = _Attempts(send), Usage()
     async with Reservation(budgets, worst) as reservation:
-        reservation.actual = Amount(calls=1)
-        reply = await _metered(client, request, send)
-        reservation.actual = Amount(
-            usd=reply.usage.cost_usd, tokens=reply.usage.total_tokens, calls=1
-        )
+        try:
+            reply = await _metered(client, request, attempts)
+            usage = reply.usage
+        finally:
+            reservation.actual = charge(
+                worst, usage, sent=attempts.sent, lost=attempts.lost
+            )
         return reply
+
+
+class _Attempts:
+    """Counts attempts, and those that a provider may bill although nothing came back.
+
+    Attributes:
+        sent: Attempts so far.
+        lost: Those that timed out or were cancelled under way.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.sent = 0
+        self.lost = 0
+
+    async def __call__(self, request: Request) -> Reply:
+        self.sent += 1
+        try:
+            return await self._send(request)
+        except (ModelTimeoutError, asyncio.CancelledError):
+            self.lost += 1
+            raise
 
 
 async def _metered(client: BaseModel, request: Request, send: Send) -> Reply:
     """Count what the call cost, or that it failed."""
     meter, name, started = client._meter, _name(client, request), time.monotonic()
     try:
-        reply = await _timely(client, request, send)
+        with meter.busy(role=request.role, model=name):
+            reply = await _timely(client, request, send)
     except ModelError as error:
         meter.add_failed(role=request.role, model=name)
         error.model = error.model or name
         _log.debug("%s %s: %s", request.role, name, type(error).__name__)
         raise
+    if not reply.usage.total_tokens:
+        reply = replace(reply, usage=estimated_usage(request, reply))
     cost = client._prices.cost(reply.usage, name) or Decimal(0)
     if cost != reply.usage.cost_usd:
         reply = replace(reply, usage=reply.usage.priced(cost))
@@ -196,7 +200,7 @@ async def _metered(client: BaseModel, request: Request, send: Send) -> Reply:
 
 async def _timely(client: BaseModel, request: Request, send: Send) -> Reply:
     """Hold the deadlines of the block and of the client."""
-    policy, ends = client._retry, _deadline.get()
+    policy, ends = client._retry, current_deadline()
     if policy.deadline_s is not None:
         own = time.monotonic() + policy.deadline_s
         ends = own if ends is None else min(ends, own)

@@ -48,6 +48,9 @@ THROTTLED_STATUSES: Final = frozenset({429, 503, 529})
 
 _SERVER_ERROR: Final = 500
 
+_jitter: Final = random.SystemRandom().random
+"""Apart from the generators that programs seed: neither shifts the other."""
+
 
 def error_for_status(status: int) -> type[ModelError]:
     """Return the class of error that an HTTP status stands for."""
@@ -84,7 +87,7 @@ class RetryPolicy:
     cap_s: float = 30.0
     max_retry_after_s: float = 120.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    uniform: Callable[[], float] = random.random
+    uniform: Callable[[], float] = _jitter
 
     def __post_init__(self) -> None:
         if self.max_retries < 0:

@@ -12,7 +12,9 @@ The documented form (`UsageMeter.document`) is the OpenAI one::
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -64,6 +66,9 @@ class Usage:
     cost_usd: Decimal = Decimal(0)
     """US dollars; 0 for local models and for models without a known price."""
 
+    estimated: bool = False
+    """Whether some of it was estimated, because a server reported nothing."""
+
     def __post_init__(self) -> None:
         if not self.total_tokens:
             total = self.input_tokens + self.output_tokens
@@ -86,6 +91,7 @@ class Usage:
             rejected_prediction_tokens=self.rejected_prediction_tokens
             + other.rejected_prediction_tokens,
             cost_usd=self.cost_usd + other.cost_usd,
+            estimated=self.estimated or other.estimated,
         )
 
     def priced(self, cost_usd: Decimal) -> Usage:
@@ -128,20 +134,34 @@ class _Tally:
     calls: int = 0
     cached_calls: int = 0
     failed_calls: int = 0
+    estimated_calls: int = 0
+    running: int = 0
+    """Calls in flight now."""
+    since: float = 0.0
+    """When the first of them started."""
+    seconds: float = 0.0
 
-    def document(self) -> dict[str, Any]:
+    def document(self, now: float) -> dict[str, Any]:
+        under_way = now - self.since if self.running else 0.0
         return {
             **self.usage.document(),
             "calls": self.calls,
             "cached_calls": self.cached_calls,
             "failed_calls": self.failed_calls,
+            "estimated_calls": self.estimated_calls,
+            "seconds": self.seconds + under_way,
         }
 
 
 class UsageMeter:
-    """Adds usage up, in total and by role and model. Safe to use from any thread."""
+    """Adds usage up, in total and by role and model. Safe to use from any thread.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Tells seconds; injected by tests.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._total = Usage()
         self._tallies: dict[tuple[str, str], _Tally] = {}
@@ -153,6 +173,23 @@ class UsageMeter:
             tally = self._tally(role, model)
             tally.usage += usage
             tally.calls += 1
+            tally.estimated_calls += usage.estimated
+
+    @contextmanager
+    def busy(self, *, role: str, model: str | None) -> Iterator[None]:
+        """Count the time inside, once however many calls are in flight."""
+        with self._lock:
+            tally = self._tally(role, model)
+            if not tally.running:
+                tally.since = self._clock()
+            tally.running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                tally.running -= 1
+                if not tally.running:
+                    tally.seconds += self._clock() - tally.since
 
     def add_cached(self, *, role: str, model: str | None) -> None:
         """Count one call that a cache answered."""
@@ -186,8 +223,9 @@ class UsageMeter:
         """Return ``{role: {model: documented usage + call counts}}``, fresh."""
         result: dict[str, dict[str, dict[str, Any]]] = {}
         with self._lock:
+            now = self._clock()
             for (role, model), tally in sorted(self._tallies.items()):
-                result.setdefault(role, {})[model] = tally.document()
+                result.setdefault(role, {})[model] = tally.document(now)
         return result
 
     def _tally(self, role: str, model: str | None) -> _Tally:

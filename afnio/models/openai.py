@@ -11,6 +11,7 @@ from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError, ReplyError
 from afnio.models._call import call
 from afnio.models._messages import Reply, Request, ToolCall
+from afnio.models._scopes import effective_role
 from afnio.models._sdk import SdkModel, as_document, malformed, read
 from afnio.models._structured import wire_format
 from afnio.models._usage import Usage
@@ -64,12 +65,13 @@ class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
         return [list(vector) for vector in reply.parsed]
 
     async def _through(self, message: Any, kind: Any, args: dict[str, Any]) -> Reply:
-        how = {
-            name: args.pop(name) for name in ("role", "sample_index") if name in args
-        }
         use_cache = args.pop("cache", True)
         request = Request(
-            messages=(message,), args=self._arguments(args), kind=kind, **how
+            messages=(message,),
+            role=effective_role(args.pop("role", "forward")),
+            sample_index=args.pop("sample_index", 0),
+            args=self._arguments(args),
+            kind=kind,
         )
         send = self._complete if kind == "completion" else self._embed
         return await on_loop(call(self, request, send, use_cache=use_cache))

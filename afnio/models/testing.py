@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -27,12 +28,13 @@ from afnio.errors import (
 from afnio.models._codec import decode_reply, encode_reply
 from afnio.models._keys import canonical, differences, nearest, request_key
 from afnio.models._limits import Limits
-from afnio.models._messages import Reply, Request
+from afnio.models._messages import Messages, Reply, Request
 from afnio.models._prices import FREE, PriceBook
+from afnio.models._structured import json_schema
 from afnio.models._usage import Usage
 from afnio.models.model import ChatCompletionModel
 
-__all__ = ["RecordedModel", "ScriptedModel"]
+__all__ = ["RecordedModel", "ScriptedModel", "feedback", "in_tags"]
 
 Answer: TypeAlias = str | Reply | Exception | None
 Replies: TypeAlias = (
@@ -42,6 +44,7 @@ Replies: TypeAlias = (
 _BYTES_PER_TOKEN: Final = 4
 _FORMAT: Final = "afnio.recording"
 _VERSION: Final = 1
+_ASKED_TAG: Final = re.compile(r"^<([\w-]+)>\nthe complete new text\n</\1>$", re.M)
 
 
 class _Double(ChatCompletionModel):
@@ -120,6 +123,59 @@ class ScriptedModel(_Double):
         if isinstance(answer, Exception):
             raise answer
         return _as_reply(answer, request)
+
+
+def in_tags(text: str) -> Callable[..., str]:
+    """Return a script that answers every rewrite request of an optimizer with ``text``.
+
+    Optimizers ask for the new text between tags of their own choice, new ones in each
+    request; the script reads them there.
+
+    Raises:
+        StateError: (by the model) A request asks for no text between tags.
+
+    Example:
+        >>> request = "Answer so:\\n<new>\\nthe complete new text\\n</new>"
+        >>> model = ScriptedModel(in_tags("Be brief."))
+        >>> model.chat([{"role": "user", "content": request}])
+        '<new>\\nBe brief.\\n</new>'
+    """
+
+    def answer(messages: Messages, **_args: Any) -> str:
+        for message in reversed(messages):
+            if asked := _ASKED_TAG.findall(_text(message)):
+                return f"<{asked[-1]}>\n{text}\n</{asked[-1]}>"
+        raise StateError(
+            "in_tags() answers requests for a new text between tags; this one ends in: "
+            f"{shorten(_text(messages[-1]))!r}"
+        )
+
+    return answer
+
+
+def feedback(text: str) -> Callable[..., str]:
+    """Return a script that answers every critic request with ``text`` on each input.
+
+    A request for a JSON object gets one with ``text`` under each required key; any
+    other request gets ``text`` itself. Empty text means: nothing to improve.
+
+    Example:
+        >>> schema = {"type": "object", "required": ["input_1"]}
+        >>> wanted = {"type": "json_schema", "json_schema": {"schema": schema}}
+        >>> model = ScriptedModel(feedback("Be brief."))
+        >>> question = [{"role": "user", "content": "What is wrong?"}]
+        >>> model.chat(question, response_format=wanted)
+        '{"input_1": "Be brief."}'
+    """
+
+    def answer(_messages: Messages, **args: Any) -> str:
+        schema = json_schema(args.get("response_format"))
+        if schema is None:
+            return text
+        names = schema.get("required", ())
+        return json.dumps(dict.fromkeys(names, text), ensure_ascii=False)
+
+    return answer
 
 
 def _script(replies: Replies) -> Callable[[Request], Any]:

@@ -7,11 +7,12 @@ last attempt the rewrite is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from afnio._text import cut_middle, fill, placeholders
+from afnio._text import cut_middle, fill, placeholders, shorten
 from afnio.autodiff._sampling import next_index
 from afnio.errors import InputValueError, RewriteRefused
 from afnio.optim._prompts import (
@@ -24,12 +25,22 @@ from afnio.optim._prompts import (
 )
 
 _REASONING: Final = re.compile(
-    r"\A\s*<(think|thinking|thought|reasoning)>.*?</\1>\s*", re.DOTALL
+    r"\A\s*<(think|thinking|thought|reasoning)>.*?</\1>\s*", re.DOTALL | re.IGNORECASE
 )
-_UNFINISHED: Final = re.compile(r"\A\s*<(?:think|thinking|thought|reasoning)>")
+_OPENED: Final = re.compile(
+    r"<(?P<end>/?)(?P<name>think|thinking|thought|reasoning)>", re.IGNORECASE
+)
+_TAGS: Final = "new|current|role|feedback|constraint|example|value|version|rejected"
+"""Names of the request's tags, before the mark."""
+_SPECIAL: Final = re.compile(r"<\|[\w-]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>")
+"""Tokens that mark turns in the chat formats of models."""
 _CODE_FENCE: Final = re.compile(r"\A\s*```[\w+-]*\r?\n(.*?)\r?\n?```\s*\Z", re.DOTALL)
 _REPLY_CHARS: Final = 4_000
 """Characters of an unusable reply that are shown to the model again."""
+_NAMES: Final = 10
+"""Placeholders named in a reason."""
+_INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
+"""Unicode categories that show nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,8 @@ def extract(reply: str | None, tag: str) -> str:
     """Return exactly what stands between the tags, without their line breaks.
 
     Args:
-        reply: What the model wrote; reasoning at its start is skipped.
+        reply: What the model wrote; reasoning at its start is skipped, and what stands
+            in reasoning elsewhere is no answer.
         tag: The tag's name.
 
     Raises:
@@ -54,7 +66,7 @@ def extract(reply: str | None, tag: str) -> str:
     """
     text = _REASONING.sub("", reply or "", count=1)
     opening, closing = f"<{tag}>", f"</{tag}>"
-    if not text.strip() or _UNFINISHED.match(text):
+    if not text.strip() or _starts_unfinished(text):
         raise RewriteRefused("it contains no answer.", reply=reply)
     if text.count(opening) > 1 or text.count(closing) > 1:
         raise RewriteRefused("it uses the tags more than once.", reply=reply)
@@ -63,7 +75,27 @@ def extract(reply: str | None, tag: str) -> str:
         raise RewriteRefused(f"it ends before {closing}; be briefer.", reply=reply)
     if start < 0 or end < start:
         raise RewriteRefused(f"it lacks {opening} and {closing}.", reply=reply)
+    if _is_thinking(text[:start]) and _closes_thinking(text[end:]):
+        raise RewriteRefused("it answers inside its reasoning only.", reply=reply)
     return _without_line_breaks(text[start + len(opening) : end])
+
+
+def _starts_unfinished(text: str) -> bool:
+    """Whether the text starts with reasoning, of which the end is missing."""
+    found = _OPENED.match(text.lstrip())
+    return found is not None and not found["end"]
+
+
+def _is_thinking(text: str) -> bool:
+    """Whether reasoning is open at the end of the text."""
+    tags = list(_OPENED.finditer(text))
+    return bool(tags) and not tags[-1]["end"]
+
+
+def _closes_thinking(text: str) -> bool:
+    """Whether the first tag of reasoning in the text ends it."""
+    found = _OPENED.search(text)
+    return found is not None and bool(found["end"])
 
 
 def _without_line_breaks(text: str) -> str:
@@ -79,7 +111,7 @@ def tidy(text: str, current: str) -> str:
     That is reasoning, a code fence around the whole, and outer white space, each only
     if the current text has none of the kind.
     """
-    if "<think" not in current and "<reason" not in current:
+    if not _OPENED.search(current):
         text = _REASONING.sub("", text, count=1)
     fenced = _CODE_FENCE.match(text)
     if fenced and "```" not in current and "```" not in fenced[1]:
@@ -98,11 +130,12 @@ def check(text: str, task: Task) -> None:
 
 
 def _problems(text: str, task: Task) -> Iterator[str]:
-    if not text.strip():
+    if all(unicodedata.category(char) in _INVISIBLE for char in text):
         yield "the new text is empty."
     yield from _placeholder_problems(text, task)
-    if f"_{mark_of(task)}>" in text:
+    if re.search(rf"(?:{_TAGS})_{mark_of(task)}", text, re.IGNORECASE):
         yield "the new text contains tags of the request; leave them out."
+    yield from _foreign_problems(text, task.current)
     if task.max_length is not None and len(text) > task.max_length:
         yield (
             f"the new text has {len(text)} characters; at most {task.max_length} are "
@@ -130,13 +163,37 @@ def _placeholder_problems(text: str, task: Task) -> Iterator[str]:
         )
 
 
+def _foreign_problems(text: str, current: str) -> Iterator[str]:
+    """Yield what no prompt should contain, unless the current text has it too."""
+    if tokens := _new(_SPECIAL.findall(text), current):
+        yield (
+            f"the new text contains {', '.join(tokens)}, which mark turns of a chat; "
+            "leave them out."
+        )
+    doubtful = (char for char in text if _is_control(char))
+    if characters := _new(doubtful, current):
+        names = ", ".join(f"U+{ord(char):04X}" for char in characters)
+        yield f"the new text contains control characters ({names}); leave them out."
+
+
+def _is_control(char: str) -> bool:
+    """Whether a character breaks terminals, files or requests; surrogates do."""
+    return unicodedata.category(char) in ("Cc", "Cs") and char not in "\t\n\r"
+
+
+def _new(found: Iterable[str], current: str) -> list[str]:
+    """Return what the current text lacks, a few of them."""
+    return [item for item in dict.fromkeys(found) if item not in current][:_NAMES]
+
+
 def normal(text: str) -> str:
     """Return ``text`` without differences in white space, to find near-duplicates."""
     return " ".join(text.split())
 
 
 def _braced(names: list[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in names)
+    shown = ", ".join(f"{{{shorten(name)}}}" for name in names[:_NAMES])
+    return shown if len(names) <= _NAMES else f"{shown} and {len(names) - _NAMES} more"
 
 
 async def rewrite(
@@ -171,7 +228,8 @@ async def rewrite(
 
 
 def _again(reply: str | None, reason: str, contract: str) -> list[dict[str, str]]:
-    shown = cut_middle(reply or "(no text)", _REPLY_CHARS)
+    text = (reply or "").encode("utf-8", "replace").decode("utf-8")
+    shown = cut_middle(text if text.strip() else "(no text)", _REPLY_CHARS)
     asked = fill(RETRY, {"reason": reason, "contract": contract})
     return [
         {"role": "assistant", "content": shown},

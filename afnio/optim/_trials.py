@@ -48,8 +48,8 @@ class Trials:
 
     Args:
         closure: Called as ``closure()``. If it has an attribute ``blocks`` above 1, it
-            is called as ``closure(block)`` for each block from 0 instead, so that a
-            sequential gate can stop early; every candidate must get the same samples.
+            is called as ``closure(block)`` for each block from 0 instead, so that poor
+            candidates are dropped early; every candidate must get the same samples.
 
     Raises:
         StateError: There is no closure.
@@ -72,7 +72,7 @@ class Trials:
 
     async def evaluate(self, values: Values) -> Trial:
         """Evaluate one candidate on everything."""
-        parts = await gather(self._part(values, block) for block in range(self.blocks))
+        parts = await gather(self.part(values, block) for block in range(self.blocks))
         return _joined(parts)
 
     async def judge(
@@ -104,7 +104,7 @@ class Trials:
         decided: Decision | None = None
         parts: list[Trial] = []
         for block in range(self.blocks):
-            parts.append(await self._part(values, block))
+            parts.append(await self.part(values, block))
             trial = _joined(parts)
             seen = parent.scores[: len(trial.scores)]
             decided = decided or gate.early(seen, trial.scores, len(parent.scores))
@@ -113,7 +113,8 @@ class Trials:
         decided = decided or gate.decide(parent.scores, trial.scores)
         return _verdict(parent, trial, decided)
 
-    async def _part(self, values: Values, block: int) -> Trial:
+    async def part(self, values: Values, block: int) -> Trial:
+        """Evaluate one candidate on one block of samples."""
         args = (block,) if self.blocks > 1 else ()
         async with self._turn:
             result = await self._call(values, args)
@@ -166,10 +167,16 @@ def _joined(parts: Sequence[Trial]) -> Trial:
 
 
 def best(verdicts: Sequence[Verdict | None]) -> int | None:
-    """Return which accepted candidate gains most, the first of equals, or None."""
-    gains = {
-        number: verdict.gain
+    """Return which accepted candidate gains most, the first of equals, or None.
+
+    Several accepted ones must have been evaluated on the same samples.
+    """
+    accepted = {
+        number: verdict
         for number, verdict in enumerate(verdicts)
         if verdict is not None and verdict.decision.accepted
     }
+    counts = {len(verdict.trial.scores) for verdict in accepted.values()}
+    assert len(counts) <= 1, "gains on different samples cannot be compared"
+    gains = {number: verdict.gain for number, verdict in accepted.items()}
     return max(gains, key=gains.__getitem__, default=None)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError
+from afnio.optim._demo_search import DemoSearch, key_of
 from afnio.optim._demos import (
     Row,
     check_rows,
     harvest,
     merged,
-    random_set,
     rng_from,
     rng_state,
-    swapped,
 )
+from afnio.optim._halving import Contest, Entrant, Ruling, chosen_among
+from afnio.optim._known import KnownTrials
 from afnio.optim._scores import asettle
 from afnio.optim._tasks import label_of
-from afnio.optim._trials import Trial, Trials, Verdict, best
+from afnio.optim._trials import Trials
 from afnio.optim.gates import Gate, Improve
 from afnio.optim.optimizer import Closure, Optimizer, ParamsT
 from afnio.optim.records import Change, StepRecord
@@ -32,63 +32,6 @@ __all__ = ["FewShot"]
 POOL_ROWS: Final = 1_000
 """Rows remembered per parameter, the latest ones."""
 
-_TRIES: Final = 20
-"""Draws per wanted candidate, until one has not been tried in this step."""
-
-_Sets = dict[Variable, list[Row]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """A candidate that was evaluated."""
-
-    sets: _Sets
-    verdict: Verdict
-
-
-@dataclass(slots=True)
-class _Search:
-    """One step's search: what may be drawn from, and what was tried."""
-
-    rng: random.Random
-    start: _Sets
-    pools: dict[Variable, list[Row]]
-    sizes: dict[Variable, int]
-    tried: list[_Tried]
-    seen: set[tuple[Any, ...]]
-
-    def round(self, wanted: int) -> list[_Sets]:
-        """Return new candidates: random ones first, later neighbours of the best."""
-        found: list[_Sets] = []
-        for _ in range(wanted * _TRIES):
-            sets = self._neighbour() if self.tried else self._random()
-            key = _key(sets)
-            if key not in self.seen:
-                self.seen.add(key)
-                found.append(sets)
-            if len(found) == wanted:
-                break
-        return found
-
-    def _random(self) -> _Sets:
-        return {
-            param: random_set(self.rng, pool, self.sizes[param])
-            for param, pool in self.pools.items()
-        }
-
-    def _neighbour(self) -> _Sets:
-        leader = max(self.tried, key=lambda item: item.verdict.gain)
-        sets = dict(leader.sets if leader.verdict.gain > 0 else self.start)
-        param = self.rng.choice(list(self.pools))
-        sets[param] = swapped(
-            self.rng, sets[param], self.pools[param], self.sizes[param]
-        )
-        return sets
-
-    def chosen(self) -> int | None:
-        """Return which candidate passed its gate with the largest gain, or None."""
-        return best([item.verdict for item in self.tried])
-
 
 class FewShot(Optimizer):
     """Choose demonstrations by trying sets of them on the closure's samples.
@@ -96,15 +39,24 @@ class FewShot(Optimizer):
     Rows come from training: the evidence in ``grad`` of the parameters gives the inputs
     and, for a sample that was right, the model's answer, otherwise the target. They are
     collected over steps. Every ``step(closure)`` tries random sets, then neighbours of
-    the best set so far, and installs the best one that passes the gate against the
-    present rows, on the same samples. Candidates are evaluated concurrently.
+    the best set so far (of the present rows, if those do better), and installs the best
+    one that passes the gate against the present rows, on the same samples. Candidates
+    are evaluated at the same time. At equal scores the newest candidate wins.
+
+    A closure in blocks (an attribute ``blocks`` above 1; a `Trainer`'s has up to 5) is
+    searched by successive halving: all candidates of a round are evaluated on the first
+    block, the best ``keep`` of them on the next one, and so on until one is left. That
+    one is evaluated on every block, and alone put to the gate. A sequential gate
+    (`Race`) sees the blocks from the last to the first and asks for the present rows'
+    scores only until it is sure. Without blocks, every candidate is evaluated on
+    everything and put to the gate.
 
     Because the best of many is chosen, its score on these samples is optimistic; judge
     the result on others.
 
     Args:
-        params: `Demonstrations`, or groups of them with ``demos`` and ``pool`` of their
-            own.
+        params: `Demonstrations`, or groups of them with ``demos``, ``pool`` and
+            ``labels`` of their own.
         pool: Rows ``[field, ..., output]`` to draw from, instead of evidence.
         demos: Rows that a set has. A parameter's own ``max_demos`` caps it.
         candidates: Sets tried per round.
@@ -113,9 +65,21 @@ class FewShot(Optimizer):
         seed: Of the optimizer's own random generator.
         labels: Whether the target of a failing sample may stand as a row's output. Turn
             it off where the target is not what this model call should reply.
+        keep: Share of the candidates that goes on after each block, rounded up; 1
+            evaluates all on everything.
+        reuse: Whether the present rows' scores are kept for the next step. That needs a
+            closure with an attribute ``parameters``, all Variables that its result
+            depends on, which so promises to score the same samples in every step; the
+            scores are dropped when the data of one of them changes. Turn it off for
+            programs whose answers vary.
 
-    Model calls: ``1 + candidates * rounds`` evaluations by the closure at most, fewer
-    with `Race` and a closure in blocks; none until there are ``demos`` rows.
+    ``step`` returns the closure's result for the rows that stay, as far as these were
+    evaluated. If there is nothing to try, it evaluates nothing and returns None.
+
+    Model calls: without blocks, ``1 + candidates * rounds`` evaluations by the closure
+    at most; none until there are ``demos`` rows. With blocks fewer: 12 candidates in
+    one round on 5 blocks of 12 samples take ``(12 + 5 + 2 + 1 + 1) * 12`` = 252 samples
+    and up to 60 for the present rows, not 780.
 
     Raises:
         InputTypeError: A parameter holds no demonstrations.
@@ -133,8 +97,11 @@ class FewShot(Optimizer):
 
     Source: the random search of DSPy's bootstrap (Khattab et al. 2023, arXiv
     2310.03714); differences: evidence of the backward pass instead of a separate
-    bootstrap, paired gate against the present rows, local search.
+    bootstrap, paired gate against the present rows, local search. Successive halving:
+    Jamieson and Talwalkar 2015, arXiv 1502.07943; difference: equal blocks.
     """
+
+    credit_mode: ClassVar[str] = "passthrough"
 
     def __init__(
         self,
@@ -147,14 +114,21 @@ class FewShot(Optimizer):
         gate: Gate | None = None,
         seed: int = 0,
         labels: bool = True,
+        keep: float = 0.4,
+        reuse: bool = True,
     ) -> None:
         for name, value in (("candidates", candidates), ("rounds", rounds)):
             if value < 1:
                 raise InputValueError(f"{name} is {value}; expected 1 or more.")
+        if not 0 < keep <= 1:
+            raise InputValueError(f"keep is {keep}; expected above 0, at most 1.")
+        self.keep = keep
+        self.reuse = reuse
         self.candidates = candidates
         self.rounds = rounds
         self.gate: Gate = Improve() if gate is None else gate
         self._rng = random.Random(seed)
+        self._known = KnownTrials()
         rows = None if pool is None else list(pool)
         super().__init__(params, {"demos": demos, "pool": rows, "labels": labels})
 
@@ -177,17 +151,36 @@ class FewShot(Optimizer):
 
     async def _astep(self, closure: Closure | None = None) -> Any:
         trials = Trials(closure, type(self).__name__)
-        await asettle([[param, param.grad] for param in self._params()])
-        collected = self._collected()
+        collected = await self._collect()
         search = self._search(collected)
-        parent = None
-        if search.pools:
-            parent = await trials.evaluate({})
-            for _ in range(self.rounds):
-                sets = search.round(self.candidates)
-                verdicts = await trials.judge(sets, parent, self.gate, rank=True)
-                search.tried += map(_Tried, sets, verdicts)
-        return await self._commit(search, collected, parent)
+        params = self._params()
+        known = self._known.recall(closure, params) if self.reuse else {}
+        contest = Contest(trials, self.gate, self.keep, Entrant({}, parts=known))
+        await self._compete(search, contest)
+        rulings = await contest.rulings()
+        chosen = chosen_among(rulings)
+        kept = contest.incumbent if chosen is None else chosen.entrant
+        records = self._records(contest, rulings, chosen)
+        self._commit(search, collected, kept)
+        if kept.parts:
+            self._known.store(closure, params, kept.parts)
+        await self._record(records)
+        return kept.result if contest.tried else None
+
+    async def _compete(self, search: DemoSearch, contest: Contest) -> None:
+        """Run the rounds."""
+        for number in range(self.rounds if search.pools else 0):
+            base = None
+            if contest.leader is not None:
+                ahead = contest.leader_is_ahead()
+                base = contest.leader.values if ahead else search.start
+            sets = search.draw(self.candidates, base)
+            await contest.round(sets, last=number == self.rounds - 1)
+
+    async def _collect(self) -> dict[Variable, list[Row]]:
+        """Return the rows known for each parameter, when all evidence is there."""
+        await asettle([[param, param.grad] for param in self._params()])
+        return self._collected()
 
     def _collected(self) -> dict[Variable, list[Row]]:
         """Return the rows known for each parameter, those of this step included."""
@@ -202,7 +195,7 @@ class FewShot(Optimizer):
                 known[param] = merged(old, new, POOL_ROWS)
         return known
 
-    def _search(self, collected: Mapping[Variable, list[Row]]) -> _Search:
+    def _search(self, collected: Mapping[Variable, list[Row]]) -> DemoSearch:
         """Return a search over the parameters that have enough rows."""
         pools: dict[Variable, list[Row]] = {}
         sizes: dict[Variable, int] = {}
@@ -216,55 +209,47 @@ class FewShot(Optimizer):
                     sizes[param] = size
         start = {param: _rows(param) for param in pools}
         rng = rng_from(rng_state(self._rng))
-        return _Search(rng, start, pools, sizes, [], {_key(start)})
+        return DemoSearch(rng, start, pools, sizes, {key_of(start)})
 
-    async def _commit(
+    def _commit(
         self,
-        search: _Search,
+        search: DemoSearch,
         collected: Mapping[Variable, list[Row]],
-        parent: Trial | None,
-    ) -> Any:
+        kept: Entrant,
+    ) -> None:
         self._steps += 1
         for group in self.param_groups:
             for param in group["params"]:
                 if group["pool"] is None and collected[param]:
                     self.state[param]["pool"] = collected[param]
         self._rng = search.rng
-        if parent is None:
-            return None
-        chosen = search.chosen()
-        records = self._records(search, parent, chosen)
-        if chosen is not None:
-            for param, rows in search.tried[chosen].sets.items():
-                param.data = rows
-        await self._record(records)
-        tried = None if chosen is None else search.tried[chosen].verdict.trial
-        return parent.result if tried is None else tried.result
+        for param, rows in kept.values.items():
+            param.data = rows
 
     def _records(
-        self, search: _Search, parent: Trial, chosen: int | None
+        self, contest: Contest, rulings: Sequence[Ruling], chosen: Ruling | None
     ) -> list[StepRecord]:
+        """Return a record of every candidate; the rows are still the old ones."""
+        ruled = {ruling.entrant.number: ruling for ruling in rulings}
         records = []
-        for number, item in enumerate(search.tried):
-            decision, trial = item.verdict.decision, item.verdict.trial
-            reason = decision.reason
-            if decision.accepted and number != chosen:
-                reason = f"{reason}; candidate {chosen} gains more"
+        for entrant in contest.tried:
+            ruling = ruled.get(entrant.number)
+            reason = _reason(entrant, ruling, chosen, len(contest.tried))
             record = StepRecord(
-                step=self._steps,
+                step=self._steps + 1,
                 optimizer=type(self).__name__,
-                candidate=number,
-                changes=self._changes(item.sets),
-                accepted=number == chosen,
+                candidate=entrant.number,
+                changes=self._changes(entrant.values),
+                accepted=ruling is not None and ruling is chosen,
                 reason=reason,
-                decision=decision,
-                parent_scores=parent.scores[: len(trial.scores)],
-                candidate_scores=trial.scores,
+                decision=None if ruling is None else ruling.decision,
+                parent_scores=() if ruling is None else ruling.parent_scores,
+                candidate_scores=entrant.scores() if ruling is None else ruling.scores,
             )
             records.append(record)
         return records
 
-    def _changes(self, sets: _Sets) -> tuple[Change, ...]:
+    def _changes(self, sets: Mapping[Variable, Any]) -> tuple[Change, ...]:
         numbers = {param: number for number, param in enumerate(self._params())}
         changes = []
         for param, rows in sets.items():
@@ -297,5 +282,15 @@ def _rows(param: Variable) -> list[Row]:
     return [list(row) for row in param.data or []]
 
 
-def _key(sets: _Sets) -> tuple[Any, ...]:
-    return tuple(tuple(tuple(row) for row in rows) for rows in sets.values())
+def _reason(
+    entrant: Entrant, ruling: Ruling | None, chosen: Ruling | None, count: int
+) -> str:
+    """Say why a candidate of ``count`` was installed or not."""
+    if ruling is None:
+        return entrant.fate
+    reason = ruling.decision.reason
+    if len(entrant.parts) > 1:
+        reason = f"best of {count}; {reason}"
+    if ruling.decision.accepted and chosen is not None and ruling is not chosen:
+        reason = f"{reason}; candidate {chosen.entrant.number} gains more"
+    return reason

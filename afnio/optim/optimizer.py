@@ -65,6 +65,10 @@ class Optimizer:
         InputValueError: None at all, one twice, not a leaf, or one without grad.
     """
 
+    credit_mode: ClassVar[str] = "critic"
+    """How backward should work for it: "passthrough" says that it reads the evidence
+    and no critique, so that a `Trainer` may spare the calls that critiques cost."""
+
     _overrides_step: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

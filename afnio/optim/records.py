@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final
 
+from afnio._text import shorten
 from afnio.optim.gates import Decision
 
-__all__ = ["Change", "StepRecord"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Change", "StepRecord", "decision_table"]
+
+_COLUMNS: Final = ("step", "optimizer", "no.", "kept", "score", "change", "reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +37,23 @@ class Change:
     attempts: int = 0
     """Model calls that the proposal took."""
 
+    def describe(self) -> str:
+        """Say in a few words what would change."""
+        if self.after is None:
+            return _line(f"{self.role}: no usable rewrite")
+        if isinstance(self.after, str):
+            return _line(f"{self.role}: {shorten(self.after)!r}")
+        return _line(f"{self.role}: {len(self.after)} rows")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class StepRecord:
-    """One candidate: what it would change, how it scored, what became of it."""
+    """One candidate: what it would change, how it scored, what became of it.
+
+    Example:
+        >>> StepRecord(step=1, optimizer="TGD", changes=(), accepted=True, reason="new")
+        <StepRecord step 1, TGD no. 0: kept; new>
+    """
 
     step: int
     """Which call of ``step`` it was, from 1."""
@@ -46,7 +66,41 @@ class StepRecord:
     decision: Decision | None = None
     """What the gate said; None without one, or if the candidate did not reach it."""
     parent_scores: tuple[float, ...] = ()
+    """Of the values before, on the same samples; none if there was no comparison."""
     candidate_scores: tuple[float, ...] = ()
+    """Per sample; the samples that the decision rests on."""
+
+    def describe(self) -> str:
+        """Say on one line what was tried, how it scored, and what became of it."""
+        verdict = "kept" if self.accepted else "not kept"
+        found = self.comparison()
+        parts = [
+            f"step {self.step}, {self.optimizer} no. {self.candidate}: {verdict}",
+            *([found] if found else []),
+            _line(self.reason),
+            *(change.describe() for change in self.changes),
+        ]
+        return "; ".join(parts)
+
+    def comparison(self) -> str:
+        """Return mean scores, their difference with its interval, and the samples.
+
+        Empty if the candidate was not evaluated.
+        """
+        if not self.candidate_scores:
+            return ""
+        mine = f"{fmean(self.candidate_scores):.3f}"
+        samples = f"n={len(self.candidate_scores)}"
+        if self.decision is None or not self.parent_scores:
+            return f"{mine}, {samples}"
+        low, high = self.decision.interval
+        difference = f"{self.decision.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+        if self.decision.n != len(self.candidate_scores):
+            difference += f" on the first {self.decision.n}"
+        return f"{fmean(self.parent_scores):.3f} -> {mine}, {difference}, {samples}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.describe()}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""
@@ -71,6 +125,54 @@ class StepRecord:
             parent_scores=tuple(data["parent_scores"]),
             candidate_scores=tuple(data["candidate_scores"]),
         )
+
+
+def _line(text: str) -> str:
+    """Return any text on one line that a terminal shows as it is, cut if long."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shorten(shown, 200)
+
+
+def decision_table(history: Iterable[StepRecord], title: str | None = None) -> Table:
+    """Return the decisions of an optimizer as a table for `rich`, one on each line.
+
+    Args:
+        history: Such as ``optimizer.history``.
+        title: What stands above it.
+
+    Example:
+        >>> from rich.console import Console
+        >>> record = StepRecord(
+        ...     step=1, optimizer="TGD", changes=(), accepted=True, reason="no gate"
+        ... )
+        >>> Console(width=60).print(decision_table([record]).row_count)
+        1
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=None if title is None else Text(title), header_style="bold")
+    for name in _COLUMNS:
+        wraps = name in ("score", "change", "reason")
+        table.add_column(
+            name, overflow="fold" if wraps else "ellipsis", no_wrap=not wraps
+        )
+    for record in history:
+        style = "green" if record.accepted else ""
+        table.add_row(*(Text(cell) for cell in _cells(record)), style=style)
+    return table
+
+
+def _cells(record: StepRecord) -> Sequence[str]:
+    return (
+        str(record.step),
+        record.optimizer,
+        str(record.candidate),
+        "yes" if record.accepted else "no",
+        record.comparison(),
+        "; ".join(change.describe() for change in record.changes),
+        _line(record.reason),
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Runs on disk: `init` one, `log` to it, `finish` it. No server, no account."""
+"""Runs on disk: `init` one, `log` to it, `finish` it. And what to say at their end."""
 
 from afnio.tracking.project import (
     Project,
@@ -12,11 +12,13 @@ from afnio.tracking.run_context import (
     set_active_run,
     suppress_variable_notifications,
 )
+from afnio.tracking.summary import Summary
 
 __all__ = [
     "Project",
     "Run",
     "RunStatus",
+    "Summary",
     "create_project",
     "delete_project",
     "finish",

@@ -15,6 +15,7 @@ from afnio.cognitive.modules.module import Module
 from afnio.errors import InputValueError
 from afnio.trainer._hooks import call_step, evaluating, fire, windows
 from afnio.trainer._metrics import Meter
+from afnio.trainer._samples import SampleScores
 from afnio.trainer._steps import StepOutput, get_batch_size, parse_output
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Evaluation:
     """What a pass over some batches found."""
 
     meter: Meter = field(default_factory=Meter)
-    scores: list[float] = field(default_factory=list)
-    """One per sample, where evaluators have noted them."""
+    scores: SampleScores = field(default_factory=SampleScores)
+    """One per sample, where evaluators have noted them; of a test only."""
     outputs: list[Any] = field(default_factory=list)
     """What ``predict_step`` returned."""
     batches: int = 0
@@ -127,8 +128,10 @@ class EvaluationLoop:
         """Wait for a batch's values and count them; return what the step returned."""
         if isinstance(output, StepOutput):
             await output.settle()
-            self._found.meter.add(output.metrics(), weight_of(batch))
-            self._found.scores += output.sample_scores()
+            size = weight_of(batch)
+            self._found.meter.add(output.metrics(), size)
+            if self._kind == "test":
+                self._found.scores.add(batch, size, output.sample_scores())
             means = self._found.meter.means(PREFIXES[self._kind])
             self._trainer.logged_metrics.update(means)
             return output.raw

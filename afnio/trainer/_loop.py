@@ -13,7 +13,7 @@ from afnio._dispatch import call_user
 from afnio.cognitive.modules.module import Module
 from afnio.errors import BudgetError, InputValueError
 from afnio.models import Budget
-from afnio.trainer._checkpoint import loader_state, set_loader_state
+from afnio.trainer._checkpoint import clients_of, loader_state, set_loader_state
 from afnio.trainer._evaluate import EvaluationLoop, ValidationClosure, weight_of
 from afnio.trainer._hooks import fire, has, modes_kept, windows
 from afnio.trainer._metrics import Meter, Record
@@ -22,6 +22,7 @@ from afnio.trainer._resume import Position, apply_checkpoint, make_checkpoint
 from afnio.trainer._settings import Settings
 from afnio.trainer._sink import decisions_recorded
 from afnio.trainer._steps import StepOutput
+from afnio.trainer._summary import parameter_values
 
 if TYPE_CHECKING:
     from afnio.trainer.trainer import Trainer
@@ -74,7 +75,9 @@ class FitLoop:
             await self._fire("on_train_start")
             with (
                 self.budget or nullcontext(),
-                decisions_recorded(self.optimizers, self.trainer.sink),
+                decisions_recorded(
+                    self.optimizers, self.trainer.sink, self.trainer.decisions
+                ),
             ):
                 await self._run_epochs(runner)
             if self.at.epoch:
@@ -89,10 +92,21 @@ class FitLoop:
             made = await call_user(self.agent.configure_optimizers)
         self.optimizers = self.trainer.optimizers = as_optimizers(made)
         self.agent._optimizers = made
+        if self.trainer.watches_found_clients:
+            found = [clients_of(optimizer) for optimizer in self.optimizers]
+            self.trainer.spend.watch_also(c for each in found for c in each.values())
+        self._note_start()
         if checkpoint is not None:
             await apply_checkpoint(self, checkpoint)
         elif self.trainer.settings.seed is not None:
             random.seed(self.trainer.settings.seed)
+
+    def _note_start(self) -> None:
+        """Note what is about to be trained, the first time it is."""
+        trainer = self.trainer
+        if trainer.agent is not self.agent:
+            trainer.agent, trainer.decisions = self.agent, []
+            trainer.initial_values = parameter_values(self.agent)
 
     async def _closure(self) -> ValidationClosure | None:
         if self.loaders.val is not None:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean, stdev
 from typing import Any, Final, cast
 
+from afnio.optim._statistics import wilson
+
 _Z: Final = 1.959963984540054
 """The normal quantile of a 95 % interval."""
 
@@ -30,13 +32,17 @@ class Record:
     """Training steps so far."""
     interval: tuple[float, float] | None = None
     """95 % confidence interval of the mean score; of a test with evidence only."""
+    scores: tuple[float, ...] = ()
+    """Of a test with evidence: one per sample, in an order of the samples alone."""
+    sample_set: str = ""
+    """Equal for tests on the same samples; empty if that is not known."""
     _line: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""
         fields = asdict(self)
         del fields["_line"]
-        return {name: value for name, value in fields.items() if value is not None}
+        return {n: v for n, v in fields.items() if v is not None and v not in ("", ())}
 
     def to_json(self) -> str:
         """Return one line of JSON; made once, as a record never changes."""
@@ -54,7 +60,8 @@ class Record:
         """Return the record that `to_dict` wrote."""
         interval = data.get("interval")
         low_high = None if interval is None else (interval[0], interval[1])
-        return cls(**{**data, "interval": low_high})
+        scores = tuple(data.get("scores", ()))
+        return cls(**{**data, "interval": low_high, "scores": scores})
 
 
 class Meter:
@@ -111,17 +118,11 @@ def interval_of(scores: Sequence[float]) -> tuple[float, float] | None:
     """Return a 95 % confidence interval of the mean score, None for fewer than two.
 
     Scores that are all 0 or 1 get Wilson's interval; others a normal one.
-
-    Source: E. B. Wilson, JASA 22 (1927) 209.
     """
     n = len(scores)
     if n < 2:  # noqa: PLR2004 - one score has no spread
         return None
-    mean = fmean(scores)
     if set(scores) <= {0.0, 1.0}:
-        scale = 1 + _Z**2 / n
-        centre = (mean + _Z**2 / (2 * n)) / scale
-        reach = _Z / scale * math.sqrt(mean * (1 - mean) / n + (_Z / (2 * n)) ** 2)
-        return max(0.0, centre - reach), min(1.0, centre + reach)
-    reach = _Z * stdev(scores) / math.sqrt(n)
+        return wilson(sum(scores), n)
+    mean, reach = fmean(scores), _Z * stdev(scores) / math.sqrt(n)
     return mean - reach, mean + reach

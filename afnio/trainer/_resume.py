@@ -112,15 +112,16 @@ async def make_checkpoint(loop: FitLoop) -> dict[str, Any]:
         "optimizer_state_dict": states[0] if len(states) == 1 else states,
         "trainer": {
             "step": at.step,
-            "cost": trainer.total_cost,
             "seconds": loop.seconds(),
+            "spend": trainer.spend.state_dict(),
+            "initial_values": trainer.initial_values,
             "began": at.began,
             "fetched": at.fetched,
             "is_cut": at.is_cut,
             "random": random_state(),
             "val_loader": loop.val_state,
             "meter": loop.meter.state_dict(),
-            "history": [record.to_json() for record in trainer.history],
+            "history": [record.to_dict() for record in trainer.history],
             "logged_metrics": dict(trainer.logged_metrics),
             "best_score": trainer.checkpoints.best_score,
             "stop_reason": trainer.stop_reason,
@@ -169,9 +170,16 @@ async def apply_checkpoint(loop: FitLoop, checkpoint: Mapping[str, Any]) -> None
     loop.meter.load_state_dict(state["meter"])
     if loop.budget is not None and state["budget"] is not None:
         loop.budget.load_state_dict(state["budget"])
-    trainer.history[:] = [Record.from_json(line) for line in state["history"]]
+    trainer.history[:] = [Record.from_dict(item) for item in state["history"]]
     trainer.logged_metrics.update(state["logged_metrics"])
-    trainer.spend.reset(state["cost"])
+    trainer.spend.load_state_dict(state["spend"])
+    trainer.seconds["fit"] = state["seconds"]
+    trainer.initial_values = dict(state["initial_values"])
+    trainer.decisions = [
+        record
+        for optimizer in loop.optimizers
+        for record in getattr(optimizer, "history", ())
+    ]
     trainer.test_looks += state["test_looks"]
     trainer.global_step, trainer.current_epoch = loop.at.step, loop.at.epoch
     if state["stop_reason"]:

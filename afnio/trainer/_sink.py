@@ -49,10 +49,13 @@ class RunSink:
 
 
 @contextmanager
-def decisions_recorded(optimizers: Iterable[Any], sink: RunSink) -> Iterator[None]:
+def decisions_recorded(
+    optimizers: Iterable[Any], sink: RunSink, decisions: list[Any]
+) -> Iterator[None]:
     """Record every decision that an optimizer takes inside the block."""
 
     def listen(record: Any) -> None:
+        decisions.append(record)
         sink.event("decision", record.to_dict())
 
     listening = [each.on_record for each in optimizers if hasattr(each, "on_record")]

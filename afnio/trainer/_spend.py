@@ -1,65 +1,128 @@
-"""What model clients have cost since a Trainer started to look; nothing is cleared."""
+"""What model clients have used since a Trainer started to look; nothing is cleared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any, Final
 
 from afnio._text import describe
-from afnio.errors import InputTypeError
+from afnio.errors import InputTypeError, StateError
+from afnio.models import get_backward_model_client
 from afnio.models._roles import BackwardModelClient
+from afnio.tracking.summary import RoleUsage
 
 _DIGITS: Final = 10
 """Decimal places kept, so that sums do not depend on where a run was resumed."""
 
+UNKNOWN: Final = "(unknown)"
+"""The role of what clients use that do not tell roles apart."""
+
+ByRole = dict[str, RoleUsage]
+
 
 class Spend:
-    """The cost of model clients, read by difference.
+    """What model clients use, by role, read by difference. Safe from any thread.
 
     A counter that goes down was cleared by somebody; counting goes on from there.
     """
 
     def __init__(self) -> None:
-        self._total = 0.0
+        self._lock = threading.RLock()
+        self._cost = 0.0
+        self._usage: ByRole = {}
         self._clients: list[Any] = []
-        self._seen: list[float] = []
+        self._seen: list[tuple[float, ByRole]] = []
+        self._names: Mapping[str, str] = {}
 
     @contextmanager
-    def watching(self, clients: Iterable[Any]) -> Iterator[None]:
-        """Count what these clients spend inside the block; an outer block goes on.
+    def watching(
+        self, clients: Iterable[Any], names: Mapping[str, str] | None = None
+    ) -> Iterator[None]:
+        """Count what these clients use inside the block; an outer block goes on.
 
         A client that is given twice, also through the backward client that wraps it,
         counts once.
 
+        Args:
+            clients: The clients.
+            names: Other names for roles inside the block, such as forward → test.
+
         Raises:
             InputTypeError: A client has no ``get_usage()``.
         """
-        outer, watched = self._clients, _distinct(clients)
-        known = {id(client) for client in outer}
-        self._watch([*outer, *(c for c in watched if id(c) not in known)])
+        outer, outer_names, watched = self._clients, self._names, _distinct(clients)
+        self._watch(_joined(outer, watched), names or {})
         try:
             yield
         finally:
-            self._watch(outer)
+            self._watch(outer, outer_names)
 
-    def _watch(self, clients: list[Any]) -> None:
-        total = self.cost()
-        self._clients = clients
-        self.reset(total)
+    def watch_also(self, clients: Iterable[Any]) -> None:
+        """Count what further clients use until the block ends."""
+        self._watch(_joined(self._clients, _distinct(clients)), self._names)
 
-    def reset(self, total: float) -> None:
-        """Go on counting from ``total`` US dollars."""
-        self._total = total
-        self._seen = [_cost(client) for client in self._clients]
+    def _watch(self, clients: list[Any], names: Mapping[str, str]) -> None:
+        with self._lock:
+            self._read()
+            self._clients, self._names = clients, names
+            self._seen = [_snapshot(client) for client in clients]
 
     def cost(self) -> float:
         """Return US dollars so far."""
+        with self._lock:
+            self._read()
+            return round(self._cost, _DIGITS)
+
+    def usage(self) -> ByRole:
+        """Return what was used so far, by role."""
+        with self._lock:
+            self._read()
+            return dict(sorted(self._usage.items()))
+
+    def calls(self) -> int:
+        """Return how many model calls were answered so far, or have failed."""
+        used = self.usage().values()
+        return sum(use.calls + use.cached_calls + use.failed_calls for use in used)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums so far, as JSON data."""
+        usage = {role: asdict(use) for role, use in self.usage().items()}
+        return {"cost": self.cost(), "usage": usage}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on counting from what `state_dict` returned."""
+        with self._lock:
+            self._read()
+            self._cost = state["cost"]
+            self._usage = {k: RoleUsage(**use) for k, use in state["usage"].items()}
+
+    def _read(self) -> None:
         for number, client in enumerate(self._clients):
-            now, before = _cost(client), self._seen[number]
-            self._total += now - before if now >= before else now
+            cost, usage = now = _snapshot(client)
+            cost_before, usage_before = self._seen[number]
+            self._cost += cost - cost_before if cost >= cost_before else cost
+            for role, use in usage.items():
+                name = self._names.get(role, role)
+                more = _more(use, usage_before.get(role, RoleUsage()))
+                self._usage[name] = self._usage.get(name, RoleUsage()) + more
             self._seen[number] = now
-        return round(self._total, _DIGITS)
+
+
+def clients_in(agent: Any) -> list[Any]:
+    """Return the clients that a program uses: its own, and who writes its critiques."""
+    try:
+        backward = [get_backward_model_client()]
+    except StateError:
+        backward = []
+    return [*agent.models(), *backward]
+
+
+def _joined(outer: list[Any], more: list[Any]) -> list[Any]:
+    known = {id(client) for client in outer}
+    return [*outer, *(client for client in more if id(client) not in known)]
 
 
 def _distinct(clients: Iterable[Any]) -> list[Any]:
@@ -78,5 +141,36 @@ def _distinct(clients: Iterable[Any]) -> list[Any]:
     return list(unique.values())
 
 
-def _cost(client: Any) -> float:
-    return float((client.get_usage().get("cost") or {}).get("amount") or 0.0)
+def _snapshot(client: Any) -> tuple[float, ByRole]:
+    """Return a client's cost and usage by role, as they stand."""
+    total = client.get_usage()
+    by_role = getattr(client, "get_usage_by_role", None)
+    if not callable(by_role):
+        return _cost(total), {UNKNOWN: _role_usage([total])}
+    usage = {role: _role_usage(used.values()) for role, used in by_role().items()}
+    return _cost(total), usage
+
+
+def _role_usage(documents: Iterable[Mapping[str, Any]]) -> RoleUsage:
+    return sum(map(_one_usage, documents), RoleUsage())
+
+
+def _one_usage(document: Mapping[str, Any]) -> RoleUsage:
+    return RoleUsage(
+        calls=document.get("calls") or 0,
+        cached_calls=document.get("cached_calls") or 0,
+        failed_calls=document.get("failed_calls") or 0,
+        input_tokens=document.get("prompt_tokens") or 0,
+        output_tokens=document.get("completion_tokens") or 0,
+        seconds=document.get("seconds") or 0.0,
+        cost_usd=_cost(document),
+    )
+
+
+def _more(now: RoleUsage, before: RoleUsage) -> RoleUsage:
+    more = now - before
+    return now if min(asdict(more).values()) < 0 else more
+
+
+def _cost(document: Mapping[str, Any]) -> float:
+    return float((document.get("cost") or {}).get("amount") or 0.0)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Unpack
 
-from afnio.tracking import get_active_run
+from afnio.cognitive.modules.module import Module
+from afnio.tracking import Summary, get_active_run
 from afnio.trainer._checkpoint import Checkpoints
 from afnio.trainer._metrics import Record
 from afnio.trainer._progress import ProgressBar
@@ -15,6 +16,7 @@ from afnio.trainer._settings import Settings, TrainerOptions, settings_from
 from afnio.trainer._sink import RunSink
 from afnio.trainer._spend import Spend
 from afnio.trainer._steps import get_batch_size
+from afnio.trainer._summary import summarize
 from afnio.trainer.callbacks import Callback
 
 PathLike = str | Path
@@ -49,6 +51,12 @@ class TrainerState:
         self.history: list[Record] = []
         self.logged_metrics: dict[str, float] = {}
         self.test_looks = 0
+        self.agent: Module | None = None
+        self.initial_values: dict[str, Any] = {}
+        self.decisions: list[Any] = []
+        self.seconds: dict[str, float] = {}
+        self.run_path: Path | None = None
+        self.watches_found_clients = False
         self.stop_reason = ""
         self.monitor = self.settings.monitor or "train_loss"
         self.totals: dict[str, int | None] = {}
@@ -84,8 +92,22 @@ class TrainerState:
 
     @property
     def total_cost(self) -> float:
-        """US dollars spent by ``llm_clients`` over all that this Trainer did."""
+        """US dollars spent by the clients watched, over all that this Trainer did."""
         return self.spend.cost()
+
+    @property
+    def tests(self) -> list[Record]:
+        """The records of all looks at the test set, oldest first."""
+        return [record for record in self.history if record.kind == "test"]
+
+    def summary(self) -> Summary:
+        """Return what was done so far: scores, changes, decisions, costs and files.
+
+        ``print`` shows it as text, ``rich.print`` in colour, ``to_dict()`` is for
+        programs. Parameters are compared as they were before the first fit and as the
+        agent has them now.
+        """
+        return summarize(self)
 
     @property
     def should_stop(self) -> bool:
@@ -105,11 +127,16 @@ class TrainerState:
         """Return how many samples ``batch`` holds; see `get_batch_size`."""
         return get_batch_size(batch)
 
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Count wall-clock time of a stage; a test from within a fit counts in both."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
     def new_checkpoints(self) -> Checkpoints:
         """Return the files of a new fit: in the active run's directory, if any."""
-        root = self.default_root_dir
+        root, run = self.default_root_dir, get_active_run()
+        if run is not None:
+            self.run_path = run.path
         if root is None:
-            run = get_active_run()
             root = Path() if run is None else run.path
         return Checkpoints(
             Path(root) / "checkpoints",

@@ -17,6 +17,7 @@ from afnio.trainer._hooks import fire, fire_callbacks, require
 from afnio.trainer._loop import FitLoop, Loaders
 from afnio.trainer._metrics import Record, interval_of
 from afnio.trainer._progress import print_summary
+from afnio.trainer._spend import clients_in
 from afnio.trainer._state import PathLike, TrainerState
 
 __all__ = ["Trainer"]
@@ -85,7 +86,8 @@ class Trainer(TrainerState):
             ckpt_path: Continue exactly from this checkpoint, or from ``"last"`` or
                 ``"best"`` of this Trainer.
             llm_clients: Model clients whose cost is shown and logged; their counters
-                are read, never cleared.
+                are read, never cleared. By default those that can be found: the
+                agent's, its optimizers', and who writes the critiques.
 
         Raises:
             InputTypeError: An argument is of the wrong kind.
@@ -279,6 +281,7 @@ class Trainer(TrainerState):
         self, kind: str, prefix: str, agent: Module, found: Evaluation
     ) -> None:
         metrics = found.meter.means(prefix)
+        scores, sample_set = found.scores.sorted()
         self.logged_metrics.update(metrics)
         self.sink.metrics(metrics)
         record = Record(
@@ -286,7 +289,9 @@ class Trainer(TrainerState):
             metrics=metrics,
             samples=found.meter.samples,
             step=self.global_step,
-            interval=interval_of(found.scores),
+            interval=interval_of(scores),
+            scores=scores,
+            sample_set=sample_set,
         )
         await self.add_record(agent, record)
 
@@ -318,8 +323,14 @@ class Trainer(TrainerState):
             finally:
                 await fire_callbacks(self, agent, "teardown", stage)
 
-        with self.spend.watching(clients):
-            return await on_loop(staged())
+        clients = list(clients) if isinstance(clients, Iterable) else clients
+        self.watches_found_clients = not clients
+        started, names = self.clock(), {"forward": "test"} if stage == "test" else {}
+        with self.spend.watching(clients or clients_in(agent), names):
+            try:
+                return await on_loop(staged())
+            finally:
+                self.add_seconds(stage, self.clock() - started)
 
     async def _read(self, path: PathLike) -> tuple[Path, Any]:
         known = {"best": self.best_path, "last": self.last_path}

@@ -9,8 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afnio._dispatch import gather, run_sync
-from afnio.errors import BudgetError, InputValueError, ServerError
-from afnio.models import Budget, Reply, RetryPolicy, Usage, set_budget
+from afnio.errors import (
+    BudgetError,
+    InputValueError,
+    ModelTimeoutError,
+    ServerError,
+)
+from afnio.models import Budget, Limits, Reply, RetryPolicy, Usage, deadline, set_budget
+from afnio.models._amounts import input_tokens
 from afnio.models.testing import ScriptedModel
 
 TOKENS = Usage(input_tokens=10, output_tokens=10)
@@ -100,6 +106,53 @@ def test_failed_call_costs_a_call_and_no_tokens():
         run_sync(talk(client))
     assert (budget.spent["calls"], budget.spent["tokens"]) == (1, 0)
     assert budget._reserved.tokens == 0
+
+
+def test_attempt_that_timed_out_costs_its_prompt():
+    """What a provider may bill is charged: each lost prompt, besides the reply."""
+    client = ScriptedModel([ModelTimeoutError("late"), Reply("ok", usage=TOKENS)])
+    client._retry = RetryPolicy(base_s=0.0001)
+    with Budget(tokens=1000) as budget:
+        run_sync(talk(client))
+    prompt = input_tokens(client.requests[0])
+    assert budget.spent["tokens"] == 20 + prompt
+    assert budget.spent["calls"] == 1
+
+
+def test_cancelled_call_costs_its_prompt_and_one_that_waited_nothing():
+    """A deadline hits a call under way and one in the queue: the first is charged."""
+    client = ScriptedModel("late", latency_s=30)
+    client._limits = Limits(concurrency=1)
+
+    async def go():
+        return await asyncio.gather(
+            talk(client, "one"), talk(client, "two"), return_exceptions=True
+        )
+
+    with Budget(tokens=1000) as budget, deadline(0.02):
+        errors = run_sync(go())
+    assert [type(error) for error in errors] == [ModelTimeoutError] * 2
+    assert budget.spent["tokens"] == input_tokens(client.requests[0])
+    assert (budget.spent["calls"], len(client.requests)) == (1, 1)
+
+
+def test_lost_attempts_never_cost_more_than_was_reserved():
+    """However many attempts time out, a call is charged its worst case at most."""
+    client = ScriptedModel([ModelTimeoutError("late")] * 9)
+    client._retry = RetryPolicy(base_s=0.0001, max_retries=8)
+    with Budget(tokens=200) as budget, pytest.raises(ModelTimeoutError):
+        run_sync(talk(client, max_tokens=100))
+    assert budget.spent["tokens"] == input_tokens(client.requests[0]) + 100
+
+
+def test_reply_without_usage_is_estimated():
+    """A server that reports nothing is charged four bytes a token, and flagged."""
+    client = ScriptedModel(Reply("12345678"))
+    with Budget(tokens=1000) as budget:
+        reply = run_sync(talk(client, "1234567890"))
+    assert reply.usage.estimated
+    assert budget.spent["tokens"] == reply.usage.total_tokens == 4 + 3 + 2
+    assert client.get_usage_by_role()["forward"]["scripted"]["estimated_calls"] == 1
 
 
 def test_nothing_starts_after_the_seconds():

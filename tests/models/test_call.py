@@ -9,12 +9,11 @@ import pytest
 from afnio._dispatch import gather, run_sync
 from afnio.errors import (
     BadRequestError,
-    InputValueError,
     ModelTimeoutError,
     RateLimitError,
     ServerError,
 )
-from afnio.models import ChatCompletionModel, Limits, Reply, RetryPolicy, deadline
+from afnio.models import ChatCompletionModel, Limits, Reply, RetryPolicy
 from afnio.models.testing import ScriptedModel
 
 QUICK = RetryPolicy(base_s=0.0001)
@@ -105,23 +104,6 @@ def test_failed_calls_are_counted_and_name_the_model(ask):
         client.chat(ask())
     assert caught.value.model == "m"
     assert client.get_usage_by_role()["forward"]["m"]["failed_calls"] == 1
-
-
-def test_deadline_of_a_block_ends_calls(ask):
-    """A call that outlives the block's deadline raises, and is cancelled."""
-    client = ScriptedModel("late", latency_s=30)
-    with deadline(0.01), pytest.raises(ModelTimeoutError, match="deadline") as caught:
-        client.chat(ask())
-    assert caught.value.retryable is False
-
-
-def test_nested_deadlines_hold_the_earlier_end(ask):
-    """An inner block cannot lengthen the outer one's time."""
-    client = ScriptedModel("late", latency_s=30)
-    with deadline(0.01), deadline(100), pytest.raises(ModelTimeoutError):
-        client.chat(ask())
-    with pytest.raises(InputValueError, match="deadline"):
-        deadline(0)
 
 
 def test_deadline_of_the_client_includes_retries(ask):

@@ -44,22 +44,24 @@ async def settle():
 
 
 def test_concurrency_is_never_exceeded():
-    """Of ten calls at most three run at once, and all run in the end."""
-    time, peak, done = Time(), [0], []
+    """Of ten calls at most three run at once, and all start in the order asked."""
+    time, peak, started = Time(), [0], []
 
     async def go():
         one = limiter(time, concurrency=3)
 
         async def call(number):
             async with one.slot():
+                started.append(number)
                 peak[0] = max(peak[0], one.active)
-                await asyncio.sleep(0)
-                done.append(number)
+                for _ in range(number % 3):
+                    await asyncio.sleep(0)
 
         await asyncio.gather(*(call(number) for number in range(10)))
 
     asyncio.run(go())
     assert peak == [3]
+    assert started == list(range(10))
     assert done == list(range(10))
 
 

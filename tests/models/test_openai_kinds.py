@@ -43,7 +43,12 @@ def test_embeddings_and_completions_work(httpserver, make_openai):
     ]
     assert client.complete("Hello", model="c") == " world"
     assert client.embed([]) == []
-    assert client.get_usage()["prompt_tokens"] == 4
+    by_model = client.get_usage_by_role()["forward"]
+    assert by_model["e"]["prompt_tokens"] == 4
+    assert (by_model["e"]["estimated_calls"], by_model["c"]["estimated_calls"]) == (
+        0,
+        1,
+    )
     with pytest.raises(InputTypeError, match="list of texts"):
         client.embed("a")
 

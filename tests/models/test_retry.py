@@ -1,6 +1,7 @@
 """Retries: what is tried again, how long the waits are, and when it ends."""
 
 import asyncio
+import random
 
 import pytest
 from hypothesis import given
@@ -129,6 +130,16 @@ def test_statuses_map_to_errors(status, kind, retryable):
     """Each HTTP status is an error of ours that knows whether to try again."""
     assert error_for_status(status) is kind
     assert kind("x").retryable is retryable
+
+
+def test_jitter_leaves_the_generator_of_the_program_alone():
+    """Seeding a program does not fix the jitter, nor does jitter shift its draws."""
+    random.seed(1)
+    waits = {RetryPolicy().wait_s(1, None) for _ in range(4)}
+    drawn = random.random()
+    random.seed(1)
+    assert random.random() == drawn
+    assert len(waits) > 1
 
 
 def test_impossible_settings_are_refused():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import afnio
 from afnio._dispatch import run_sync
 from afnio.errors import (
     FileFormatError,
@@ -14,7 +15,9 @@ from afnio.errors import (
     StateError,
 )
 from afnio.models import Reply, RetryPolicy, Usage
-from afnio.models.testing import RecordedModel, ScriptedModel
+from afnio.cognitive.modules import ChatCompletion
+from afnio.models.testing import RecordedModel, ScriptedModel, feedback, in_tags
+from afnio.optim import TGD
 
 
 def test_list_is_used_in_order_and_runs_out_loudly(ask):
@@ -90,6 +93,35 @@ def test_wrong_scripts_are_refused(ask):
         ScriptedModel([3]).chat(ask())
     with pytest.raises(InputValueError, match="latency_s"):
         ScriptedModel("x", latency_s=-1)
+
+
+def test_in_tags_answers_what_an_optimizer_asks():
+    """A parameter becomes the text, whatever tag its optimizer made up."""
+    prompt = afnio.Parameter("Answer.", "system prompt")
+    prompt.append_grad(afnio.Variable("Too long.", "feedback"))
+    TGD([prompt], model_client=ScriptedModel(in_tags("Be brief."))).step()
+    assert prompt.data == "Be brief."
+
+
+def test_in_tags_refuses_other_requests(ask):
+    """A request that wants no tags is an error that shows it."""
+    with pytest.raises(StateError, match="ends in: 'What is up'"):
+        ScriptedModel(in_tags("x")).chat(ask("What is up"))
+
+
+def test_feedback_answers_what_a_critic_is_asked(ask):
+    """Every input that a critic is asked about gets the text."""
+    prompt = afnio.Parameter("Answer.", "system prompt")
+    turns = [
+        {"role": "system", "content": [prompt]},
+        {"role": "user", "content": [afnio.Variable("2 + 2?", "question")]},
+    ]
+    reply = ChatCompletion()(ScriptedModel("5"), turns, inputs={})
+    critic = ScriptedModel(feedback("Calculate."))
+    with afnio.set_backward_model_client(critic):
+        reply.backward(afnio.Variable("wrong", "feedback"))
+    assert [grad.data for grad in prompt.grad] == ["Calculate."]
+    assert critic.chat(ask()) == "Calculate."
 
 
 def test_recording_then_replaying(tmp_path, ask):

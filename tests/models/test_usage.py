@@ -85,6 +85,44 @@ def test_meter_splits_by_role_and_model():
     assert counts == {"calls": 1, "cached_calls": 1, "failed_calls": 1}
 
 
+def test_seconds_count_once_however_many_calls_are_in_flight():
+    """Overlapping calls of a role share their seconds; a running call counts too."""
+    now = [0.0]
+    meter = UsageMeter(clock=lambda: now[0])
+
+    def seconds():
+        return meter.by_role()["forward"]["m"]["seconds"]
+
+    first, second = (meter.busy(role="forward", model="m") for _ in range(2))
+    first.__enter__()
+    now[0] = 2.0
+    second.__enter__()
+    now[0] = 3.0
+    first.__exit__(None, None, None)
+    assert seconds() == 3.0
+    now[0] = 5.0
+    second.__exit__(None, None, None)
+    now[0] = 100.0
+    assert seconds() == 5.0
+
+
+def test_clearing_forgets_what_is_in_flight():
+    """A call that ends after the meter was cleared leaves no trace."""
+    meter = UsageMeter(clock=lambda: 1.0)
+    with meter.busy(role="forward", model="m"):
+        meter.clear()
+    assert meter.by_role() == {}
+
+
+def test_estimates_are_flagged():
+    """A sum with an estimate in it says so, and the meter counts estimated calls."""
+    meter = UsageMeter()
+    meter.add(Usage(input_tokens=1, estimated=True), role="forward", model="m")
+    meter.add(Usage(input_tokens=1), role="forward", model="m")
+    assert meter.total.estimated
+    assert meter.by_role()["forward"]["m"]["estimated_calls"] == 1
+
+
 def test_meter_counts_from_many_threads():
     """Concurrent additions are all counted."""
     meter = UsageMeter()

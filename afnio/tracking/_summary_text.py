@@ -1,0 +1,231 @@
+"""The lines of a Summary: what a person reads after a run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from afnio._text import shorten
+from afnio.tracking._diff import cut_lines
+
+if TYPE_CHECKING:
+    from afnio.tracking.summary import (
+        DecisionLine,
+        ParameterChange,
+        RoleUsage,
+        Summary,
+        TestLook,
+    )
+
+MAX_DECISIONS: Final = 12
+"""Rejected candidates shown; accepted ones are all shown."""
+
+_STYLES: Final = {"+": "green", "-": "red", "@": "cyan", "[": "dim"}
+
+
+class Line(NamedTuple):
+    """One line of the summary, and how a terminal shows it."""
+
+    text: str
+    style: str = ""
+
+
+def summary_lines(summary: Summary) -> Iterator[Line]:
+    """Yield the summary, part by part; what there is nothing to say about is left out."""
+    parts = [
+        list(part)
+        for part in (
+            _test(summary),
+            _parameters(summary.parameters),
+            _decisions(summary.decisions),
+            _usage(summary),
+            _files(summary),
+        )
+    ]
+    for number, part in enumerate(part for part in parts if part):
+        if number:
+            yield Line("")
+        yield from part
+
+
+def _title(text: str) -> Line:
+    return Line(text, "bold")
+
+
+# -- test -----------------------------------------------------------------------------
+
+
+def _test(summary: Summary) -> Iterator[Line]:
+    looks = summary.looks
+    if not looks:
+        yield Line("The test set was not looked at.", "dim")
+        return
+    better = "" if summary.higher_is_better else ", lower is better"
+    yield _title(f"Test score{better} (95 % intervals)")
+    for name, look in zip(_look_names(len(looks)), looks, strict=True):
+        yield Line(f"  {name:<7} {_score(look)}")
+    yield from _difference(summary)
+    if len(looks) > 2:  # noqa: PLR2004 - before and after
+        yield Line(
+            f"  {len(looks)} looks at the test set: choosing between them makes the "
+            "last score optimistic.",
+            "yellow",
+        )
+
+
+def _look_names(count: int) -> list[str]:
+    if count == 1:
+        return ["once"]
+    return ["before", *(f"look {n}" for n in range(2, count)), "after"]
+
+
+def _score(look: TestLook) -> str:
+    interval = "" if look.interval is None else f" {_interval(look.interval, '.3f')}"
+    others = [
+        f"{name.removeprefix('test_')} {value:.4g}"
+        for name, value in look.metrics.items()
+        if name != "test_loss"
+    ]
+    notes = [_count(look.samples, "sample"), f"after {_count(look.step, 'step')}"]
+    return f"{look.score:.3f}{interval}  {', '.join([*notes, *others])}"
+
+
+def _difference(summary: Summary) -> Iterator[Line]:
+    found = summary.difference
+    if found is not None:
+        low, high = found.interval
+        rose, fell = "better", "worse"
+        if not summary.higher_is_better:
+            rose, fell, low, high = fell, rose, -high, -low
+        style = "green" if low > 0 else "red" if high < 0 else ""
+        equal = found.samples - found.higher - found.lower
+        yield Line(
+            f"  change  {found.mean:+.3f} {_interval(found.interval, '+.3f')}  paired: "
+            f"{found.higher} {rose}, {found.lower} {fell}, {equal} equal",
+            style,
+        )
+    elif len(summary.looks) > 1:
+        change = summary.looks[-1].score - summary.looks[0].score
+        yield Line(
+            f"  change  {change:+.3f}  not paired: the looks were not at samples known "
+            "to be the same"
+        )
+
+
+def _interval(interval: tuple[float, float], form: str) -> str:
+    return f"[{interval[0]:{form}}, {interval[1]:{form}}]"
+
+
+# -- parameters -----------------------------------------------------------------------
+
+
+def _parameters(changes: Sequence[ParameterChange]) -> Iterator[Line]:
+    if changes:
+        yield _title("Parameters")
+    for change in changes:
+        yield Line(f"  {change.name} ({shorten(change.role)}): {_what(change)}")
+        for text in cut_lines(change.diff):
+            yield Line(f"    {text}", _STYLES.get(text[:1], ""))
+
+
+def _what(change: ParameterChange) -> str:
+    if change.before == change.after:
+        return "unchanged"
+    if change.rows is None:
+        return "rewritten"
+    added, removed = change.rows
+    return f"{_count(added, 'row')} added, {removed} removed"
+
+
+# -- decisions ------------------------------------------------------------------------
+
+
+def _decisions(decisions: Sequence[DecisionLine]) -> Iterator[Line]:
+    if not decisions:
+        return
+    accepted = sum(each.accepted for each in decisions)
+    rejected = len(decisions) - accepted
+    yield _title(f"Decisions: {accepted} accepted, {rejected} rejected")
+    left = MAX_DECISIONS
+    for each in decisions:
+        if each.accepted or left > 0:
+            left -= not each.accepted
+            yield _decision(each)
+    if rejected > MAX_DECISIONS:
+        more = rejected - MAX_DECISIONS
+        yield Line(f"  [{more} more rejected ones cut here; to_dict() has them]", "dim")
+
+
+def _decision(each: DecisionLine) -> Line:
+    word = "accepted" if each.accepted else "rejected"
+    roles = f" ({', '.join(shorten(role, 40) for role in each.roles)})"
+    text = (
+        f"  step {each.step} {each.optimizer} {each.candidate}{roles} {word}: "
+        f"{shorten(each.reason, 120)}"
+    )
+    return Line(text, "green" if each.accepted else "")
+
+
+# -- usage ----------------------------------------------------------------------------
+
+
+def _usage(summary: Summary) -> Iterator[Line]:
+    rows = [(role, use) for role, use in summary.usage.items() if _is_used(use)]
+    if rows:
+        yield _title("Model calls")
+        everything = [use for _, use in rows]
+        total = sum(everything[1:], everything[0])
+        timed = total.seconds > 0
+        cells = [_cells(role, use, timed=timed) for role, use in rows]
+        if len(rows) > 1:
+            cells.append(_cells("total", total, timed=timed))
+        head = ["role", "calls", "cached", "failed", "tokens in", "tokens out", "cost"]
+        yield from _table([head + ["seconds"] * timed, *cells])
+    if summary.seconds:
+        stages = ", ".join(f"{name} {s:.1f} s" for name, s in summary.seconds.items())
+        yield Line(f"Wall-clock time: {stages}")
+
+
+def _is_used(use: RoleUsage) -> bool:
+    return bool(use.calls or use.cached_calls or use.failed_calls or use.cost_usd)
+
+
+def _cells(role: str, use: RoleUsage, *, timed: bool) -> list[str]:
+    numbers = [use.calls, use.cached_calls, use.failed_calls]
+    numbers += [use.input_tokens, use.output_tokens]
+    cells = [role, *(f"{number:,}" for number in numbers), f"${use.cost_usd:.4f}"]
+    return [*cells, f"{use.seconds:.1f}"] if timed else cells
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[Line]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, (first, *rest) in enumerate(rows):
+        cells = [first.ljust(widths[0])]
+        cells += [c.rjust(w) for c, w in zip(rest, widths[1:], strict=True)]
+        yield Line("  " + "  ".join(cells), "" if number else "dim")
+
+
+# -- the end --------------------------------------------------------------------------
+
+
+def _files(summary: Summary) -> Iterable[Line]:
+    if summary.steps:
+        text = (
+            f"Fit: {_count(summary.epochs, 'epoch')}, {_count(summary.steps, 'step')}"
+        )
+        if summary.best_score is not None:
+            text += f", best {summary.monitor} {summary.best_score:.4g}"
+        yield Line(text)
+    if summary.stop_reason:
+        yield Line(f"Stopped: {summary.stop_reason}")
+    for name, path in (
+        ("Best", summary.best_path),
+        ("Last", summary.last_path),
+        ("Run", summary.run_path),
+    ):
+        if path is not None:
+            yield Line(f"{name + ':':<5} {path}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
