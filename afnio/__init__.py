@@ -23,9 +23,6 @@ from afnio.autodiff import (
     no_grad,
     set_grad_enabled,
 )
-from afnio.autodiff._chat import MultiTurnMessages
-from afnio.autodiff._chat import validate_messages as _validate_multi_turn_messages
-from afnio.autodiff._chat import validate_sequence as _validate_typed_sequence
 from afnio.autodiff.graph import GradientEdge, Node
 
 if TYPE_CHECKING:
@@ -38,11 +35,17 @@ if TYPE_CHECKING:
         trainer,
         utils,
     )
+    from afnio.autodiff._chat import MultiTurnMessages
+    from afnio.autodiff._chat import validate_messages as _validate_multi_turn_messages
+    from afnio.autodiff._chat import validate_sequence as _validate_typed_sequence
     from afnio.cognitive import functional
     from afnio.models import get_backward_model_client, set_backward_model_client
     from afnio.serialization import load, save
 
 _LAZY: Final = {
+    "MultiTurnMessages": "afnio.autodiff._chat:MultiTurnMessages",
+    "_validate_multi_turn_messages": "afnio.autodiff._chat:validate_messages",
+    "_validate_typed_sequence": "afnio.autodiff._chat:validate_sequence",
     "cognitive": "afnio.cognitive",
     "functional": "afnio.cognitive.functional",
     "get_backward_model_client": "afnio.models:get_backward_model_client",

@@ -1,16 +1,19 @@
-"""Automatic differentiation of text: the graph, the engine, and the operations."""
+"""Automatic differentiation of text: the graph, the engine, and the operations.
+
+Operations that ask models, and tools, load when first used.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from afnio.autodiff import (
     anomaly,
     basic_ops,
     credit,
     decorators,
-    evaluator,
-    evidence,
     function,
     grad_mode,
     graph,
-    lm_ops,
     text_ops,
 )
 from afnio.autodiff._backward import abackward, agrad, backward, grad
@@ -35,7 +38,21 @@ from afnio.autodiff.grad_mode import (
 )
 from afnio.autodiff.gradcheck import gradcheck
 
+if TYPE_CHECKING:
+    from afnio.autodiff import evaluator, evidence, lm_ops
+    from afnio.autodiff._dry_run import CriticCall, dry_run
+
+_LAZY: Final = {
+    "CriticCall": "afnio.autodiff._dry_run:CriticCall",
+    "dry_run": "afnio.autodiff._dry_run:dry_run",
+    "evaluator": "afnio.autodiff.evaluator",
+    "evidence": "afnio.autodiff.evidence",
+    "lm_ops": "afnio.autodiff.lm_ops",
+}
+"""Name → where it is; imported when first used."""
+
 __all__ = [
+    "CriticCall",
     "Function",
     "abackward",
     "agrad",
@@ -48,6 +65,7 @@ __all__ = [
     "decorators",
     "detect_anomaly",
     "draw",
+    "dry_run",
     "enable_grad",
     "evaluator",
     "evidence",
@@ -66,3 +84,17 @@ __all__ = [
     "set_grad_enabled",
     "text_ops",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'afnio.autodiff' has no attribute {name!r}")
+    module, _, attribute = _LAZY[name].partition(":")
+    value = _import_module(module)
+    value = getattr(value, attribute) if attribute else value
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.autodiff._inputs import IS_VARIABLE, Inputs, Snapshot, flat
-from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.graph import Node
 from afnio.errors import GradientCountError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from afnio.autodiff.evidence import Evidence
     from afnio.autodiff.function import Function
 
 

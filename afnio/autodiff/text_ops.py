@@ -7,7 +7,7 @@ read as feedback on that slice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from afnio._data import copy_data, leaves, normalize
 from afnio._text import fill, join_roles, placeholders, shorten
@@ -23,9 +23,11 @@ from afnio.autodiff._merge import (
 from afnio.autodiff._ops_common import elementwise, fit, known
 from afnio.autodiff._prompts import DERIVED_FEEDBACK, PART_FEEDBACK
 from afnio.autodiff._relay import connect
-from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.function import FunctionNode, Op
 from afnio.errors import InputTypeError, InputValueError, TemplateError
+
+if TYPE_CHECKING:
+    from afnio.autodiff.evidence import Evidence
 
 
 def derived(grad: Variable, role: str, step: str) -> Variable:

@@ -44,7 +44,9 @@ Replies: TypeAlias = (
 _BYTES_PER_TOKEN: Final = 4
 _FORMAT: Final = "afnio.recording"
 _VERSION: Final = 1
-_ASKED_TAG: Final = re.compile(r"^<([\w-]+)>\nthe complete new text\n</\1>$", re.M)
+_ASKED_TAG: Final = re.compile(
+    r"^<([\w-]+)>\nthe complete new text\n</\1>$", re.MULTILINE
+)
 
 
 class _Double(ChatCompletionModel):

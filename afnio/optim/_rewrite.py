@@ -32,8 +32,11 @@ _OPENED: Final = re.compile(
 )
 _TAGS: Final = "new|current|role|feedback|constraint|example|value|version|rejected"
 """Names of the request's tags, before the mark."""
-_SPECIAL: Final = re.compile(r"<\|[\w-]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>")
+_SPECIAL: Final = re.compile(
+    r"<[|\uff5c][\w\u2581-]{1,40}[|\uff5c]>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
+)
 """Tokens that mark turns in the chat formats of models."""
+_ZERO_WIDTH: Final = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _CODE_FENCE: Final = re.compile(r"\A\s*```[\w+-]*\r?\n(.*?)\r?\n?```\s*\Z", re.DOTALL)
 _REPLY_CHARS: Final = 4_000
 """Characters of an unusable reply that are shown to the model again."""
@@ -170,10 +173,18 @@ def _foreign_problems(text: str, current: str) -> Iterator[str]:
             f"the new text contains {', '.join(tokens)}, which mark turns of a chat; "
             "leave them out."
         )
+    if not _OPENED.search(current) and _is_unpaired(text):
+        yield "the new text contains a part of your reasoning; leave it out."
     doubtful = (char for char in text if _is_control(char))
     if characters := _new(doubtful, current):
         names = ", ".join(f"U+{ord(char):04X}" for char in characters)
         yield f"the new text contains control characters ({names}); leave them out."
+
+
+def _is_unpaired(text: str) -> bool:
+    """Whether reasoning starts or ends in the text, but not both."""
+    ends = [bool(tag["end"]) for tag in _OPENED.finditer(text)]
+    return 2 * sum(ends) != len(ends)
 
 
 def _is_control(char: str) -> bool:
@@ -187,8 +198,8 @@ def _new(found: Iterable[str], current: str) -> list[str]:
 
 
 def normal(text: str) -> str:
-    """Return ``text`` without differences in white space, to find near-duplicates."""
-    return " ".join(text.split())
+    """Return ``text`` without differences that nobody sees, to find near-duplicates."""
+    return " ".join(_ZERO_WIDTH.sub("", text).split())
 
 
 def _braced(names: list[str]) -> str:

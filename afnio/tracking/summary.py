@@ -103,8 +103,8 @@ class RoleUsage:
     input_tokens: int = 0
     output_tokens: int = 0
     seconds: float = 0.0
-    """Seconds of all calls, overlapping ones counted each; 0 where clients do not tell
-    them."""
+    """Wall-clock seconds with a call under way, added over models; 0 where clients do
+    not tell them."""
     cost_usd: float = 0.0
 
     def __add__(self, other: RoleUsage) -> RoleUsage:
@@ -158,12 +158,14 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON data; nothing is cut."""
         difference = self.difference
-        return _plain(asdict(self)) | {
-            "difference": None if difference is None else _plain(asdict(difference)),
-            "parameters": [
-                {**_plain(asdict(each)), "diff": each.diff} for each in self.parameters
-            ],
-        }
+        result: dict[str, Any] = _plain(asdict(self))
+        result["difference"] = (
+            None if difference is None else _plain(asdict(difference))
+        )
+        result["parameters"] = [
+            {**_plain(asdict(each)), "diff": each.diff} for each in self.parameters
+        ]
+        return result
 
     def _lines(self) -> Iterator[Line]:
         return summary_lines(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from afnio._variable import Variable
 from afnio.autodiff.grad_mode import no_grad
 from afnio.cognitive.modules.module import Module
 from afnio.errors import InputValueError
+from afnio.models import call_role
 from afnio.trainer._hooks import call_step, evaluating, fire, windows
 from afnio.trainer._metrics import Meter
 from afnio.trainer._samples import SampleScores
@@ -83,7 +85,7 @@ class EvaluationLoop:
             InputValueError: There are no batches.
         """
         self._trainer.totals[self._kind] = length_of(loader)
-        with evaluating(self._agent):
+        with evaluating(self._agent), self._role():
             await self._fire("start")
             await self._fire("epoch_start")
             async for window in windows(loader, IN_FLIGHT):
@@ -96,6 +98,10 @@ class EvaluationLoop:
             await self._fire("epoch_end")
             await self._fire("end")
         return self._found
+
+    def _role(self) -> AbstractContextManager[None]:
+        """Keep the calls of a test apart from those of training."""
+        return call_role("test") if self._kind == "test" else nullcontext()
 
     async def _fire(self, when: str, *args: Any) -> None:
         await fire(self._trainer, self._agent, f"on_{self._kind}_{when}", *args)

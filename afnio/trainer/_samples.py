@@ -80,7 +80,9 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if value is None or isinstance(value, (str, int, float)):
         return value
-    if type(value).__repr__ is object.__repr__:
+    if "__repr__" not in {
+        name for kind in type(value).__mro__[:-1] for name in vars(kind)
+    }:
         raise TypeError("an address is no name")
     return repr(value)
 

@@ -35,39 +35,32 @@ class Spend:
         self._usage: ByRole = {}
         self._clients: list[Any] = []
         self._seen: list[tuple[float, ByRole]] = []
-        self._names: Mapping[str, str] = {}
 
     @contextmanager
-    def watching(
-        self, clients: Iterable[Any], names: Mapping[str, str] | None = None
-    ) -> Iterator[None]:
+    def watching(self, clients: Iterable[Any]) -> Iterator[None]:
         """Count what these clients use inside the block; an outer block goes on.
 
         A client that is given twice, also through the backward client that wraps it,
         counts once.
 
-        Args:
-            clients: The clients.
-            names: Other names for roles inside the block, such as forward → test.
-
         Raises:
             InputTypeError: A client has no ``get_usage()``.
         """
-        outer, outer_names, watched = self._clients, self._names, _distinct(clients)
-        self._watch(_joined(outer, watched), names or {})
+        outer = self._clients
+        self._watch(_joined(outer, _distinct(clients)))
         try:
             yield
         finally:
-            self._watch(outer, outer_names)
+            self._watch(outer)
 
     def watch_also(self, clients: Iterable[Any]) -> None:
         """Count what further clients use until the block ends."""
-        self._watch(_joined(self._clients, _distinct(clients)), self._names)
+        self._watch(_joined(self._clients, _distinct(clients)))
 
-    def _watch(self, clients: list[Any], names: Mapping[str, str]) -> None:
+    def _watch(self, clients: list[Any]) -> None:
         with self._lock:
             self._read()
-            self._clients, self._names = clients, names
+            self._clients = clients
             self._seen = [_snapshot(client) for client in clients]
 
     def cost(self) -> float:
@@ -87,6 +80,15 @@ class Spend:
         used = self.usage().values()
         return sum(use.calls + use.cached_calls + use.failed_calls for use in used)
 
+    def in_flight(self) -> int:
+        """Return how many model calls are under way, as far as clients tell."""
+        return sum(
+            document.get("running_calls") or 0
+            for client in self._clients
+            for used in _by_role(client).values()
+            for document in used.values()
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """Return the sums so far, as JSON data."""
         usage = {role: asdict(use) for role, use in self.usage().items()}
@@ -105,9 +107,8 @@ class Spend:
             cost_before, usage_before = self._seen[number]
             self._cost += cost - cost_before if cost >= cost_before else cost
             for role, use in usage.items():
-                name = self._names.get(role, role)
                 more = _more(use, usage_before.get(role, RoleUsage()))
-                self._usage[name] = self._usage.get(name, RoleUsage()) + more
+                self._usage[role] = self._usage.get(role, RoleUsage()) + more
             self._seen[number] = now
 
 
@@ -143,12 +144,18 @@ def _distinct(clients: Iterable[Any]) -> list[Any]:
 
 def _snapshot(client: Any) -> tuple[float, ByRole]:
     """Return a client's cost and usage by role, as they stand."""
-    total = client.get_usage()
+    usage = {
+        role: _role_usage(used.values()) for role, used in _by_role(client).items()
+    }
+    return _cost(client.get_usage()), usage
+
+
+def _by_role(client: Any) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     by_role = getattr(client, "get_usage_by_role", None)
-    if not callable(by_role):
-        return _cost(total), {UNKNOWN: _role_usage([total])}
-    usage = {role: _role_usage(used.values()) for role, used in by_role().items()}
-    return _cost(total), usage
+    if callable(by_role):
+        found: Mapping[str, Mapping[str, Mapping[str, Any]]] = by_role()
+        return found
+    return {UNKNOWN: {"": client.get_usage()}}
 
 
 def _role_usage(documents: Iterable[Mapping[str, Any]]) -> RoleUsage:
@@ -169,7 +176,8 @@ def _one_usage(document: Mapping[str, Any]) -> RoleUsage:
 
 def _more(now: RoleUsage, before: RoleUsage) -> RoleUsage:
     more = now - before
-    return now if min(asdict(more).values()) < 0 else more
+    counts = (more.calls, more.cached_calls, more.input_tokens, more.output_tokens)
+    return now if min(counts) < 0 else more
 
 
 def _cost(document: Mapping[str, Any]) -> float:

@@ -325,8 +325,8 @@ class Trainer(TrainerState):
 
         clients = list(clients) if isinstance(clients, Iterable) else clients
         self.watches_found_clients = not clients
-        started, names = self.clock(), {"forward": "test"} if stage == "test" else {}
-        with self.spend.watching(clients or clients_in(agent), names):
+        started = self.clock()
+        with self.spend.watching(clients or clients_in(agent)):
             try:
                 return await on_loop(staged())
             finally:

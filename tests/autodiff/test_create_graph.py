@@ -7,9 +7,9 @@ import json
 import pytest
 
 from afnio import Variable
-from afnio.autodiff import critic_prompt, get_critic_prompt, grad
+from afnio.autodiff import critic_prompt, dry_run, get_critic_prompt, grad
+from afnio.autodiff._dry_run import STAND_IN
 from afnio.autodiff._prompts import CRITIC_SYSTEM
-from afnio.autodiff.dry_run import STAND_IN, dry_run
 from afnio.autodiff.evaluator import ExactMatchEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.models import set_backward_model_client

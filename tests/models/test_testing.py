@@ -6,6 +6,7 @@ import pytest
 
 import afnio
 from afnio._dispatch import run_sync
+from afnio.cognitive.modules import ChatCompletion
 from afnio.errors import (
     FileFormatError,
     InputTypeError,
@@ -15,7 +16,6 @@ from afnio.errors import (
     StateError,
 )
 from afnio.models import Reply, RetryPolicy, Usage
-from afnio.cognitive.modules import ChatCompletion
 from afnio.models.testing import RecordedModel, ScriptedModel, feedback, in_tags
 from afnio.optim import TGD
 

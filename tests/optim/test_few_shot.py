@@ -10,7 +10,7 @@ from optim_helpers import Demos, param, sample
 from afnio import Variable
 from afnio.errors import InputTypeError, InputValueError, StateError
 from afnio.optim import FewShot
-from afnio.optim.gates import Always, Improve, Margin, Race
+from afnio.optim.gates import Always, Improve, Margin
 
 POOL = [[f"question {n}", f"answer {n}"] for n in range(8)]
 
@@ -157,6 +157,20 @@ def test_demos_sets_the_size_and_a_group_may_have_its_own():
     assert [len(item.data) for item in (one, two, three)] == [3, 2, 1]
 
 
+def test_equal_sets_are_decided_for_the_newest():
+    """The last of the best sets is kept, with and without blocks."""
+    demos = Demos()
+    opt = FewShot([demos], pool=POOL, demos=2, candidates=4, rounds=1, gate=Always())
+    opt.step(lambda: 1.0)
+    assert [record.accepted for record in opt.history] == [False, False, False, True]
+    assert "candidate 3 gains more" in opt.history[0].reason
+
+
+def test_it_asks_for_no_critiques():
+    """A Trainer then spares them."""
+    assert FewShot.credit_mode == "passthrough"
+
+
 def test_the_seed_decides_what_is_tried():
     """Same seed, same sets; another seed, others."""
 
@@ -218,26 +232,6 @@ def test_a_resumed_search_continues_exactly():
     assert resumed.state_dict() == opt.state_dict()
 
 
-def test_a_race_spends_less_on_poor_sets():
-    """With a closure in blocks, losers see the first block only."""
-    demos, seen = Demos([["question 1", "answer 1"]]), []
-
-    class Blocks:
-        blocks = 3
-
-        def __call__(self, block):
-            good = any(row[0] == "question 1" for row in demos.data)
-            seen.append(block)
-            return Variable([int(good)] * 8)
-
-    opt = FewShot([demos], pool=POOL[2:5], demos=1, rounds=1, gate=Race(8, 0.1))
-    opt.step(Blocks())
-    losers = [r for r in opt.history if not r.accepted and r.decision.difference < 0]
-    assert len(losers) == 3
-    assert all(record.decision.n == 8 for record in losers)
-    assert len(seen) == 3 + 3
-
-
 def test_wrong_kinds_are_refused():
     """Parameters without fields, bad rows, impossible numbers, no closure."""
     with pytest.raises(InputTypeError, match="TGD"):
@@ -252,6 +246,9 @@ def test_wrong_kinds_are_refused():
         FewShot([Demos()], candidates=0)
     with pytest.raises(InputValueError, match="rounds"):
         FewShot([Demos()], rounds=0)
+    for keep in (0, 1.1):
+        with pytest.raises(InputValueError, match="keep"):
+            FewShot([Demos()], keep=keep)
     opt = FewShot([Demos()])
     assert opt.requires_closure
     with pytest.raises(StateError, match=r"step\(closure\)"):

@@ -1,0 +1,141 @@
+"""Where progress is shown: a live bar on terminals, plain lines everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is to be seen of a phase at one time."""
+
+    title: str
+    done: int
+    total: int | None
+    results: str
+    """Pace, cost and metrics."""
+    activity: str = ""
+    """What is going on right now."""
+
+    @property
+    def head(self) -> str:
+        """The phase, and how far it is."""
+        return f"{self.title} {self.done}/{'?' if self.total is None else self.total}"
+
+
+class Display(Protocol):
+    """How progress through one phase is shown."""
+
+    def begin(self, shown: Shown) -> None: ...
+    def update(self, shown: Shown) -> None: ...
+    def end(self, shown: Shown) -> None: ...
+    def say(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def display_for(
+    console: Console, every_s: float, clock: Callable[[], float]
+) -> Display:
+    """Return what suits the console."""
+    live = console.is_terminal and not console.is_dumb_terminal
+    if live and not console.is_jupyter:
+        return Bars(console)
+    return Lines(console, every_s, clock)
+
+
+def _print(console: Console, text: str) -> None:
+    """Print text as it is; terminals wrap it, files get it whole."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class Lines:
+    """A line now and then, for logs and notebooks."""
+
+    def __init__(
+        self, console: Console, every_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._console = console
+        self._every_s = every_s
+        self._clock = clock
+        self._next = 0.0
+
+    def begin(self, shown: Shown) -> None:
+        """Wait a while before the first line."""
+        del shown
+        self._next = self._clock() + self._every_s
+
+    def update(self, shown: Shown) -> None:
+        """Print a line, unless there was one a moment ago."""
+        if self._clock() >= self._next:
+            parts = (shown.head, shown.results, shown.activity)
+            self.say(" ".join(part for part in parts if part))
+
+    def end(self, shown: Shown) -> None:
+        """Print the last line."""
+        self.say(f"{shown.head} {shown.results}".rstrip())
+
+    def say(self, text: str) -> None:
+        """Print any text."""
+        _print(self._console, text)
+        self._next = self._clock() + self._every_s
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+
+
+class Bars:
+    """A live bar in one line of the terminal; phases that are over stay above it."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.table import Column
+
+        rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        self._progress = Progress(
+            TextColumn("{task.fields[head]}", markup=False),
+            BarColumn(bar_width=16),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False, table_column=rest),
+            console=console,
+            transient=True,
+            expand=True,
+        )
+        self._task: Any = None
+        self._progress.start()
+
+    def begin(self, shown: Shown) -> None:
+        """Show a new bar."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task("", total=shown.total, head=shown.head)
+        self.update(shown)
+
+    def update(self, shown: Shown) -> None:
+        """Move the bar."""
+        self._progress.update(
+            self._task,
+            completed=shown.done,
+            head=shown.head,
+            description=" ".join(
+                part for part in (shown.activity, shown.results) if part
+            ),
+        )
+
+    def end(self, shown: Shown) -> None:
+        """Turn the bar into a line."""
+        self._progress.remove_task(self._task)
+        self._task = None
+        self.say(f"{shown.head} {shown.results}".rstrip())
+
+    def say(self, text: str) -> None:
+        """Print above the bar."""
+        _print(self._progress.console, text)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._progress.stop()
