@@ -55,7 +55,7 @@ def cpu_seconds(run: Callable[[], object]) -> float:
 def show(title: str, rows: list[Row]) -> None:
     """Print the table."""
     table = Table(title=f"{title} (Python {platform.python_version()})")
-    for column in ("what", "median [min, max]", "target"):
+    for column in ("what", r"median \[min, max]", "target"):
         table.add_column(column)
     for row in rows:
         table.add_row(row.what, row.shown, row.target)

@@ -114,7 +114,7 @@ def node_memory(nodes: int = 20_000) -> float:
 
 def pending_calls(calls: int = 10_000) -> float:
     """Return milliseconds of CPU per pending chat call at zero latency."""
-    model = ScriptedModel(lambda m, **_: "ok")
+    model = ScriptedModel("ok")
     turns = [{"role": "user", "content": [Variable("{x}", "question")]}]
 
     def run() -> None:

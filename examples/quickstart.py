@@ -78,15 +78,12 @@ class Program(cog.Module):
 
     def configure_optimizers(self) -> list[Any]:
         """Search for examples; rewrite the instruction if asked to."""
+        gate = Race(ties="parent")
         seed = self.options.seed
-        optimizers: list[Any] = [
-            FewShot(
-                [self.examples], demos=4, candidates=5, rounds=3, gate=Race(), seed=seed
-            )
-        ]
-        if self.options.tune == "both":
-            optimizers.append(TGD([self.instruction], model_client=None, gate=Race()))
-        return optimizers
+        search = FewShot([self.examples], demos=4, candidates=12, gate=gate, seed=seed)
+        if self.options.tune == "examples":
+            return [search]
+        return [search, TGD([self.instruction], model_client=None, gate=gate)]
 
 
 def run(options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
 from afnio._state.format import MAX_DEPTH, REGISTRY, TYPE, SavedFunction
+from afnio._state.text import Fragment, compact
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError
@@ -62,6 +63,20 @@ def encode(value: object) -> tuple[Json, dict[str, str]]:
     return writer.node(value, root), writer.types
 
 
+def fragment(value: object) -> Fragment:
+    """Encode a part of what is saved often, once; loading gives the part back.
+
+    Raises:
+        InputTypeError: It cannot be saved.
+        InputValueError: It holds a registered type, or one object twice.
+    """
+    scout = _Encoder({}, {})
+    result = scout.node(value, At(None, "fragment", 0))
+    if scout.repeated or scout.types:
+        raise InputValueError("a fragment holds plain values, each object once.")
+    return compact(result)
+
+
 class _Encoder:
     """One walk over an object. The first finds what repeats, the second labels it."""
 
@@ -76,6 +91,8 @@ class _Encoder:
 
     def node(self, value: Any, at: At) -> Json:
         """Return one value as JSON."""
+        if type(value) is Fragment:
+            return value
         if value is None or isinstance(value, (str, int, float)):
             return scalar(value)
         if isinstance(value, (*_FUNCTIONS, SavedFunction)):

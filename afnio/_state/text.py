@@ -13,6 +13,17 @@ _PLAIN: Final = (bool, int, float, type(None))
 _dumps: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
+class Fragment(str):
+    """JSON in its final form: written as it is, and read as what it says."""
+
+    __slots__ = ()
+
+
+def compact(value: Any) -> Fragment:
+    """Return JSON data in one line, so that it need not be written again and again."""
+    return Fragment(_dumps(value))
+
+
 def write_json(document: dict[str, Any]) -> bytes:
     """Return ``document`` as readable JSON, in the order it is in.
 
@@ -31,7 +42,7 @@ def _pretty(value: Any, indent: int) -> str:
         parts = [_pretty(item, indent + 1) for item in value]
         start, end = "[", "]"
     else:
-        return _dumps(value)
+        return value if isinstance(value, Fragment) else _dumps(value)
     if _fits(parts, _WIDTH - indent):
         return f"{start}{', '.join(parts)}{end}"
     margin = " " * (indent + 1)

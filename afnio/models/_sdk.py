@@ -11,10 +11,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
-from typing import Any, ClassVar, Final, TypedDict, Unpack, cast
+from typing import Any, ClassVar, Final, NamedTuple, TypedDict, TypeVar, Unpack
 
 from afnio._dispatch import in_thread
 from afnio._text import shorten
@@ -34,6 +33,8 @@ from afnio.models._loop_local import LoopLocal
 from afnio.models._prices import PriceBook
 from afnio.models._retry import LASTING_STATUSES, RetryPolicy, error_for_status
 from afnio.models.model import ChatCompletionModel
+
+T = TypeVar("T")
 
 _DUMMY_KEY: Final = "none"
 """Sent to servers of one's own, which ask for no key."""
@@ -65,6 +66,22 @@ class SdkOptions(TypedDict, total=False):
     limits: Limits | None
     retry: RetryPolicy | None
     usage: Mapping[str, Any] | None
+
+
+_OPTIONS: Final = {
+    "extra_body": "extra_json",
+    "extra_headers": "headers",
+    "extra_query": "params",
+    "timeout": "timeout",
+}
+"""Arguments that are no part of the body, and what the SDKs' ``post`` calls them."""
+
+
+class Answer(NamedTuple):
+    """The JSON object that a server answered with, and its request id."""
+
+    data: dict[str, Any]
+    request_id: str | None
 
 
 class _Secret:
@@ -188,13 +205,42 @@ class SdkModel(ChatCompletionModel):
             options["timeout"] = self._timeout
         return make(base_url=self._base_url, max_retries=0, **options)
 
-    @contextmanager
-    def _our_errors(self, model: str | None) -> Iterator[None]:
-        """Turn the SDK's errors into ours, without keys."""
-        sdk = import_module(self._package)
+    async def _post(self, path: str, args: Mapping[str, Any], body: Any) -> Answer:
+        """Ask once; the SDK brings authentication, headers, connection and errors.
+
+        Bodies pass by the SDK's typed methods, which spend as much time on checking
+        them as everything else takes; what they hold was checked by afnio.
+
+        Args:
+            path: Below the base URL.
+            args: Arguments of the call, ``timeout`` and ``extra_…`` among them.
+            body: Messages and the like, which come before ``args``.
+
+        Raises:
+            ModelError: The attempt failed.
+        """
+        sdk = await self._sdk()
+        options = {
+            name: args[given] for given, name in _OPTIONS.items() if given in args
+        }
+        sent = {name: args[name] for name in args if name not in _OPTIONS}
+        response = await self._guarded(
+            sdk.post(
+                path,
+                cast_to=self._response_type(),
+                body={**sent, **body},
+                options=options,
+            ),
+            args.get("model"),
+        )
+        return _read_body(response, self._endpoint_name(args.get("model")))
+
+    async def _guarded(self, work: Awaitable[T], model: str | None) -> T:
+        """Await ``work``, turning the SDK's errors into ours, without keys."""
+        sdk = sys.modules[self._package]
         try:
-            yield
-        except (sdk.APIError, *_body_errors()) as error:
+            return await work
+        except (sdk.APIError, *_transport_errors()) as error:
             ours = _translated(sdk, error, self._endpoint_name(model))
             key = self._key.reveal()
             is_clean = _clean(str(error), key) == str(error)
@@ -202,15 +248,33 @@ class SdkModel(ChatCompletionModel):
             ours.model = model
             raise ours from (error if is_clean else None)
 
+    def _response_type(self) -> Any:
+        """Return the class of responses of the HTTP library under the SDK."""
+        library = sys.modules[self._package].Timeout.__module__.partition(".")[0]
+        return sys.modules[library].Response
+
     def _endpoint_name(self, model: str | None) -> str:
         return f"{model!r} at {self._base_url}"
 
 
-def _body_errors() -> tuple[type[Exception], ...]:
-    """Return what SDKs let through when a body breaks off or is no JSON."""
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """Return what SDKs let through when a body breaks off."""
     clients = (sys.modules.get(name) for name in ("httpx2", "httpx"))
-    transport = tuple(client.HTTPError for client in clients if client is not None)
-    return (json.JSONDecodeError, UnicodeDecodeError, *transport)
+    return tuple(client.HTTPError for client in clients if client is not None)
+
+
+def _read_body(response: Any, who: str) -> Answer:
+    try:
+        data = json.loads(response.content)
+    except ValueError as error:
+        raise malformed(
+            who, f"the body is not JSON: {error}: {response.text!r}"
+        ) from error
+    if not isinstance(data, dict):
+        raise malformed(who, f"expected a JSON object, got {response.text!r}")
+    headers = response.headers
+    request_id = headers.get("x-request-id") or headers.get("request-id")
+    return Answer(data, request_id)
 
 
 def _clean(text: str, key: Any) -> str:
@@ -227,8 +291,6 @@ def _translated(sdk: Any, error: Exception, who: str) -> ModelError:
         )
     if isinstance(error, sdk.APIStatusError):
         return _status_error(error, who)
-    if isinstance(error, (sdk.APIResponseValidationError, ValueError)):
-        return malformed(who, f"the body is not the JSON expected: {error}")
     cause = error.__cause__ or error
     return ConnectionFailedError(
         f"{who} could not be reached: {type(cause).__name__}: {shorten(cause)}. Check "
@@ -295,15 +357,6 @@ def _refuse_sync(http_client: Any) -> None:
         )
 
 
-def read(value: Any, name: str, default: Any = None) -> Any:
-    """Read a field of an SDK object that may lack it, or be no such object."""
-    return getattr(value, name, default)
-
-
-def as_document(value: Any) -> dict[str, Any]:
-    """Return an SDK object as a dict; empty if there is none."""
-    if value is None:
-        return {}
-    if isinstance(value, Mapping):
-        return dict(value)
-    return cast("dict[str, Any]", value.model_dump())
+def read(value: Any, name: str) -> Any:
+    """Read a field of a JSON object that may lack it, or be no object."""
+    return value.get(name) if isinstance(value, Mapping) else None

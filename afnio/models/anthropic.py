@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError, ReplyError
 from afnio.models._messages import Message, Reply, Request, ToolCall
-from afnio.models._sdk import SdkModel, malformed, read
+from afnio.models._sdk import Answer, SdkModel, malformed, read
 from afnio.models._structured import is_class, json_schema, strict_schema
 from afnio.models._usage import Usage
 
@@ -24,9 +23,6 @@ _STOP_REASONS: Final = {
     "pause_turn": "pause",
     "model_context_window_exceeded": "max_tokens",
 }
-_SAMPLING: Final = frozenset({"temperature", "top_p", "top_k"})
-"""Arguments that some models, and so some versions of the SDK, do without."""
-
 _SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 
 
@@ -55,12 +51,8 @@ class Anthropic(SdkModel):
     default_max_tokens = DEFAULT_MAX_TOKENS
 
     async def _send(self, request: Request) -> Reply:
-        sdk = await self._sdk()
-        payload = _payload(request)
-        _move_unknown(payload, sdk.messages.create)
-        with self._our_errors(request.model):
-            response = await sdk.messages.create(**payload)
-        return _reply(response, self._endpoint_name(request.model))
+        answer = await self._post("/v1/messages", _payload(request), {})
+        return _reply(answer, self._endpoint_name(request.model))
 
 
 class AsyncAnthropic(Anthropic):
@@ -92,14 +84,6 @@ def _payload(request: Request) -> dict[str, Any]:
     if system:
         args.setdefault("system", system)
     return {**args, "messages": list(_turns(request.messages))}
-
-
-def _move_unknown(payload: dict[str, Any], create: Callable[..., Any]) -> None:
-    """Send what this version of the SDK no longer names in the body nevertheless."""
-    named = inspect.signature(create).parameters
-    moved = {k: payload.pop(k) for k in _SAMPLING & payload.keys() if k not in named}
-    if moved:
-        payload["extra_body"] = {**moved, **(payload.get("extra_body") or {})}
 
 
 def _set_format(args: dict[str, Any]) -> None:
@@ -214,11 +198,11 @@ def _block(block: Any) -> dict[str, Any]:
     return {"type": "image", "source": source}
 
 
-def _reply(response: Any, who: str) -> Reply:
-    content = read(response, "content")
+def _reply(answer: Answer, who: str) -> Reply:
+    message, content = answer.data, answer.data.get("content")
     if not isinstance(content, list):
-        raise malformed(who, f"expected a message, got {shorten(response)!r}")
-    reason = read(response, "stop_reason") or "end_turn"
+        raise malformed(who, f"expected a message, got {shorten(message)!r}")
+    reason = message.get("stop_reason") or "end_turn"
     reason = _STOP_REASONS.get(reason, reason)
     texts = [read(block, "text") or "" for block in _of_type(content, "text")]
     calls = tuple(map(_tool_call, _of_type(content, "tool_use")))
@@ -232,9 +216,9 @@ def _reply(response: Any, who: str) -> Reply:
         tool_calls=calls,
         stop_reason=reason,
         reasoning="".join(thoughts) or None,
-        usage=_usage(read(response, "usage")),
-        request_id=read(response, "_request_id"),
-        model=read(response, "model"),
+        usage=_usage(message.get("usage")),
+        request_id=answer.request_id,
+        model=message.get("model"),
     )
 
 

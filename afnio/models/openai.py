@@ -12,7 +12,7 @@ from afnio.errors import InputTypeError, InputValueError, ReplyError
 from afnio.models._call import call
 from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._scopes import effective_role
-from afnio.models._sdk import SdkModel, as_document, malformed, read
+from afnio.models._sdk import Answer, SdkModel, malformed, read
 from afnio.models._structured import wire_format
 from afnio.models._usage import Usage
 from afnio.models.model import EmbeddingModel, TextCompletionModel
@@ -77,49 +77,36 @@ class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
         return await on_loop(call(self, request, send, use_cache=use_cache))
 
     async def _send(self, request: Request) -> Reply:
-        sdk = await self._sdk()
-        args = _wire(request.args)
-        with self._our_errors(request.model):
-            response = await sdk.chat.completions.create(
-                messages=list(request.messages), **args
-            )
-        return _chat_reply(response, self._endpoint_name(request.model))
+        answer = await self._post(
+            "/chat/completions",
+            _wire(request.args),
+            {"messages": request.messages},
+        )
+        return _chat_reply(answer, self._endpoint_name(request.model))
 
     async def _complete(self, request: Request) -> Reply:
-        sdk = await self._sdk()
-        prompt = request.messages[0]["content"]
-        with self._our_errors(request.model):
-            response = await sdk.completions.create(
-                prompt=prompt, **_wire(request.args)
-            )
-        choice = _first_choice(response, self._endpoint_name(request.model))
-        return Reply(
-            read(choice, "text") or "",
-            stop_reason=_stop_reason(choice),
-            usage=Usage.from_document(as_document(read(response, "usage"))),
-            request_id=read(response, "_request_id"),
-            model=read(response, "model"),
+        answer = await self._post(
+            "/completions",
+            _wire(request.args),
+            {"prompt": request.messages[0]["content"]},
+        )
+        choice = _first_choice(answer, self._endpoint_name(request.model))
+        return _reply(
+            answer, read(choice, "text") or "", stop_reason=_stop_reason(choice)
         )
 
     async def _embed(self, request: Request) -> Reply:
-        sdk = await self._sdk()
         texts = request.messages[0]["content"]
-        with self._our_errors(request.model):
-            response = await sdk.embeddings.create(input=texts, **_wire(request.args))
-        rows = read(response, "data")
+        args = {"encoding_format": "float", **_wire(request.args)}
+        answer = await self._post("/embeddings", args, {"input": texts})
+        rows = answer.data.get("data")
         if not isinstance(rows, list) or len(rows) != len(texts):
             raise malformed(
                 self._endpoint_name(request.model),
-                f"expected {len(texts)} vectors, got {shorten(response)}",
+                f"expected {len(texts)} vectors, got {shorten(answer.data)}",
             )
-        ordered = sorted(rows, key=lambda row: row.index)
-        return Reply(
-            None,
-            parsed=[list(row.embedding) for row in ordered],
-            usage=Usage.from_document(as_document(read(response, "usage"))),
-            request_id=read(response, "_request_id"),
-            model=read(response, "model"),
-        )
+        ordered = sorted(rows, key=lambda row: row["index"])
+        return _reply(answer, None, parsed=[row["embedding"] for row in ordered])
 
     def _connect(self) -> Any:
         key = self._key.reveal()
@@ -152,32 +139,40 @@ def _wire(args: Any) -> dict[str, Any]:
     return wire
 
 
-def _first_choice(response: Any, who: str) -> Any:
-    choices = read(response, "choices")
+def _reply(answer: Answer, text: str | None, **more: Any) -> Reply:
+    return Reply(
+        text,
+        usage=Usage.from_document(answer.data.get("usage") or {}),
+        request_id=answer.request_id,
+        model=answer.data.get("model"),
+        **more,
+    )
+
+
+def _first_choice(answer: Answer, who: str) -> Any:
+    choices = answer.data.get("choices")
     if not isinstance(choices, list):
-        raise malformed(who, f"expected a completion, got {shorten(response)!r}")
+        raise malformed(who, f"expected a completion, got {shorten(answer.data)!r}")
     if not choices:
         raise malformed(who, "it has no choices")
     return choices[0]
 
 
-def _chat_reply(response: Any, who: str) -> Reply:
-    choice = _first_choice(response, who)
+def _chat_reply(answer: Answer, who: str) -> Reply:
+    choice = _first_choice(answer, who)
     message = read(choice, "message")
     text, refusal = read(message, "content"), read(message, "refusal")
     calls = tuple(map(_tool_call, read(message, "tool_calls") or ()))
     reason = "refusal" if refusal else _stop_reason(choice)
     if text is None and not calls and reason == "end_turn":
         raise malformed(who, "neither content, nor a tool call, nor a refusal")
-    return Reply(
+    return _reply(
+        answer,
         text,
         refusal=refusal,
         tool_calls=calls,
         stop_reason=reason,
         reasoning=read(message, "reasoning_content") or read(message, "reasoning"),
-        usage=Usage.from_document(as_document(read(response, "usage"))),
-        request_id=read(response, "_request_id"),
-        model=read(response, "model"),
     )
 
 

@@ -5,34 +5,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import os
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Final, TypeAlias
 
 from afnio._dispatch import call_user
 from afnio._text import shorten
-from afnio.errors import (
-    FileFormatError,
-    InputTypeError,
-    InputValueError,
-    ReplayMissError,
-    StateError,
-)
-from afnio.models._codec import decode_reply, encode_reply
-from afnio.models._keys import canonical, differences, nearest, request_key
-from afnio.models._limits import Limits
+from afnio.errors import InputTypeError, InputValueError, StateError
+from afnio.models._keys import canonical
 from afnio.models._messages import Messages, Reply, Request
-from afnio.models._prices import FREE, PriceBook
+from afnio.models._recorded import Double, RecordedModel
 from afnio.models._structured import json_schema
 from afnio.models._usage import Usage
-from afnio.models.model import ChatCompletionModel
 
 __all__ = ["RecordedModel", "ScriptedModel", "feedback", "in_tags"]
 
@@ -42,31 +27,12 @@ Replies: TypeAlias = (
 )
 
 _BYTES_PER_TOKEN: Final = 4
-_FORMAT: Final = "afnio.recording"
-_VERSION: Final = 1
 _ASKED_TAG: Final = re.compile(
     r"^<([\w-]+)>\nthe complete new text\n</\1>$", re.MULTILINE
 )
 
 
-class _Double(ChatCompletionModel):
-    """A stand-in: free, unlimited, and asked with just what the caller passed."""
-
-    _limits: Limits | None = None
-
-    def __init__(self, provider: str, config: Mapping[str, Any], model: str) -> None:
-        super().__init__(provider, config)
-        self.model = model
-        self._prices = PriceBook(default=FREE)
-
-    def _arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        given = super()._arguments(args)
-        if "model" not in args:
-            given.pop("model", None)
-        return given
-
-
-class ScriptedModel(_Double):
+class ScriptedModel(Double):
     """A model that answers from a script and remembers every request.
 
     It goes through the whole call path, costs nothing and reports plausible usage: one
@@ -128,7 +94,7 @@ class ScriptedModel(_Double):
 
 
 def in_tags(text: str) -> Callable[..., str]:
-    """Return a script that answers every rewrite request of an optimizer with ``text``.
+    r"""Return a script that answers an optimizer's every request with ``text``.
 
     Optimizers ask for the new text between tags of their own choice, new ones in each
     request; the script reads them there.
@@ -137,10 +103,10 @@ def in_tags(text: str) -> Callable[..., str]:
         StateError: (by the model) A request asks for no text between tags.
 
     Example:
-        >>> request = "Answer so:\\n<new>\\nthe complete new text\\n</new>"
+        >>> request = "Answer so:\n<new>\nthe complete new text\n</new>"
         >>> model = ScriptedModel(in_tags("Be brief."))
         >>> model.chat([{"role": "user", "content": request}])
-        '<new>\\nBe brief.\\n</new>'
+        '<new>\nBe brief.\n</new>'
     """
 
     def answer(messages: Messages, **_args: Any) -> str:
@@ -257,103 +223,3 @@ def _as_reply(answer: Any, request: Request) -> Reply:
 
 def _tokens(characters: int) -> int:
     return -(-characters // _BYTES_PER_TOKEN)
-
-
-class RecordedModel(_Double):
-    """A model that answers from a readable JSON file, made with a real model once.
-
-    Args:
-        path: The recording.
-        record_from: The model to ask for what is not on file yet; its answers are added
-            at once. Without it, a question that is not on file is an error. Its
-            limits, prices and retries apply; usage is counted here.
-
-    Raises:
-        FileFormatError: The file is not a recording, or is damaged.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        record_from: ChatCompletionModel | None = None,
-    ) -> None:
-        super().__init__("recorded", {"path": str(path)}, "recorded")
-        self.path = Path(path)
-        self._source = record_from
-        if record_from is not None:
-            self.model = record_from.model
-            self._limits = record_from._limits
-            self._prices = record_from._prices
-            self._retry = record_from._retry
-        self._lock = threading.Lock()
-        self._entries = _read(self.path)
-
-    @property
-    def endpoint(self) -> str | None:
-        """The recorded model's."""
-        return None if self._source is None else self._source.endpoint
-
-    async def _send(self, request: Request) -> Reply:
-        key = request_key({}, request)
-        if key is None:
-            raise InputTypeError("an argument has no JSON form; it cannot be recorded.")
-        if (entry := self._entries.get(key.document)) is not None:
-            return decode_reply(entry, cached=False)
-        if self._source is None:
-            raise self._miss(key.document)
-        args = self._source._arguments(request.args)
-        reply = await self._source._send(replace(request, args=args))
-        self._add(key.document, reply)
-        return reply
-
-    def _miss(self, document: str) -> ReplayMissError:
-        closest = nearest(document, self._entries)
-        found = differences(document, closest) if closest else ["it is empty"]
-        lines = "".join(f"\n    {line}" for line in found[:6])
-        return ReplayMissError(
-            f"{self.path} has no recording of this call; the nearest differs in:"
-            f"{lines}\n  fix: record it with RecordedModel(path, record_from=model)."
-        )
-
-    def _add(self, document: str, reply: Reply) -> None:
-        with self._lock:
-            self._entries[document] = encode_reply(reply)
-            entries = [
-                {"request": json.loads(request), "reply": reply}
-                for request, reply in self._entries.items()
-            ]
-            data = {"format": _FORMAT, "version": _VERSION, "entries": entries}
-            _write(self.path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-
-
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    if not path.exists():
-        return {}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != _FORMAT or data["version"] > _VERSION:
-            raise ValueError("another format")  # noqa: TRY301 - one message for all
-        entries = {canonical(e["request"]): e["reply"] for e in data["entries"]}
-        for reply in entries.values():
-            decode_reply(reply, cached=False)
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileFormatError(
-            f"{path} is not a recording this afnio can read, or is damaged."
-        ) from error
-    return entries
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False
-    ) as file:
-        file.write(text)
-    try:
-        Path(file.name).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(file.name).unlink()
-        raise

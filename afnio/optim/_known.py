@@ -15,8 +15,8 @@ class KnownTrials:
     """Evaluations of the present values, while nothing they depend on changes.
 
     They are only kept for a closure that has an attribute ``parameters``: all Variables
-    that its result depends on. Their data, and that of the optimizer's own parameters,
-    must be what it was. They are not part of a checkpoint.
+    that its result depends on, or a function that returns them. Their data, and that of
+    the optimizer's own parameters, must be what it was. Checkpoints leave them out.
     """
 
     def __init__(self) -> None:
@@ -35,9 +35,14 @@ class KnownTrials:
     ) -> None:
         """Keep evaluations of the values that the parameters have now."""
         if getattr(closure, "parameters", None) is not None:
-            self._closure = weakref.ref(closure)
+            try:
+                self._closure = weakref.ref(closure)
+            except TypeError:  # a class with slots: it could not be told from another
+                return
             self._data, self._parts = _data(closure, params), dict(parts)
 
 
 def _data(closure: Any, params: Iterable[Variable]) -> list[Any]:
-    return [copy.deepcopy(each.data) for each in (*params, *closure.parameters)]
+    named = closure.parameters
+    others = named() if callable(named) else named
+    return [copy.deepcopy(each.data) for each in (*params, *others)]

@@ -52,7 +52,8 @@ class FewShot(Optimizer):
     everything and put to the gate.
 
     Because the best of many is chosen, its score on these samples is optimistic; judge
-    the result on others.
+    the result on others. Of 12 sets no better than the present rows, on 60 samples, a
+    simulation has `Improve` accept one in 79 % of the steps, `Margin(0.1)` in 37 %.
 
     Args:
         params: `Demonstrations`, or groups of them with ``demos``, ``pool`` and
@@ -68,10 +69,10 @@ class FewShot(Optimizer):
         keep: Share of the candidates that goes on after each block, rounded up; 1
             evaluates all on everything.
         reuse: Whether the present rows' scores are kept for the next step. That needs a
-            closure with an attribute ``parameters``, all Variables that its result
-            depends on, which so promises to score the same samples in every step; the
-            scores are dropped when the data of one of them changes. Turn it off for
-            programs whose answers vary.
+            closure with an attribute ``parameters``: all Variables that its result
+            depends on, or a function that returns them. Such a closure must score the
+            same samples in every step; the scores are dropped when the data of one of
+            these Variables changes. Turn it off for programs whose answers vary.
 
     ``step`` returns the closure's result for the rows that stay, as far as these were
     evaluated. If there is nothing to try, it evaluates nothing and returns None.
@@ -162,7 +163,7 @@ class FewShot(Optimizer):
         kept = contest.incumbent if chosen is None else chosen.entrant
         records = self._records(contest, rulings, chosen)
         self._commit(search, collected, kept)
-        if kept.parts:
+        if self.reuse and kept.parts:
             self._known.store(closure, params, kept.parts)
         await self._record(records)
         return kept.result if contest.tried else None

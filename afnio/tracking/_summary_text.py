@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from afnio._text import shorten
@@ -31,7 +32,7 @@ class Line(NamedTuple):
 
 
 def summary_lines(summary: Summary) -> Iterator[Line]:
-    """Yield the summary, part by part; what there is nothing to say about is left out."""
+    """Yield the summary, part by part, leaving out what is empty."""
     parts = [
         list(part)
         for part in (
@@ -176,6 +177,7 @@ def _usage(summary: Summary) -> Iterator[Line]:
         everything = [use for _, use in rows]
         total = sum(everything[1:], everything[0])
         timed = total.seconds > 0
+        total = replace(total, seconds=0.0)  # roles overlap, so a sum means nothing
         cells = [_cells(role, use, timed=timed) for role, use in rows]
         if len(rows) > 1:
             cells.append(_cells("total", total, timed=timed))
@@ -194,7 +196,7 @@ def _cells(role: str, use: RoleUsage, *, timed: bool) -> list[str]:
     numbers = [use.calls, use.cached_calls, use.failed_calls]
     numbers += [use.input_tokens, use.output_tokens]
     cells = [role, *(f"{number:,}" for number in numbers), f"${use.cost_usd:.4f}"]
-    return [*cells, f"{use.seconds:.1f}"] if timed else cells
+    return [*cells, f"{use.seconds:.1f}" if use.seconds else ""] if timed else cells
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[Line]:
@@ -210,9 +212,8 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[Line]:
 
 def _files(summary: Summary) -> Iterable[Line]:
     if summary.steps:
-        text = (
-            f"Fit: {_count(summary.epochs, 'epoch')}, {_count(summary.steps, 'step')}"
-        )
+        epochs, steps = _count(summary.epochs, "epoch"), _count(summary.steps, "step")
+        text = f"Fit: {epochs}, {steps}"
         if summary.best_score is not None:
             text += f", best {summary.monitor} {summary.best_score:.4g}"
         yield Line(text)

@@ -157,11 +157,9 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON data; nothing is cut."""
-        difference = self.difference
+        found = self.difference
         result: dict[str, Any] = _plain(asdict(self))
-        result["difference"] = (
-            None if difference is None else _plain(asdict(difference))
-        )
+        result["difference"] = None if found is None else _plain(asdict(found))
         result["parameters"] = [
             {**_plain(asdict(each)), "diff": each.diff} for each in self.parameters
         ]

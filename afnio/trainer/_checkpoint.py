@@ -26,13 +26,13 @@ class Checkpoints:
 
     Args:
         folder: Where they are; made when the first one is written.
-        enabled: Whether anything is written at all.
+        enabled: Whether anything is to be written at all; callers look at it.
         higher_is_better: Whether high values of the monitored metric are good.
     """
 
     def __init__(self, folder: Path, *, enabled: bool, higher_is_better: bool) -> None:
         self._folder = folder.absolute()
-        self._enabled = enabled
+        self.enabled = enabled
         self._sign = 1 if higher_is_better else -1
         self.best_score: float | None = None
         self.best_path: Path | None = None
@@ -66,10 +66,9 @@ class Checkpoints:
         It returns when the checkpoint before this one is on disk; this one is written
         while the next step waits for its models. `flush` waits for it.
         """
-        if self._enabled:
-            await self.flush()
-            names = [BEST_FILE, LAST_FILE] if is_best else [LAST_FILE]
-            self._writing = asyncio.ensure_future(self._write(names, checkpoint))
+        await self.flush()
+        names = [BEST_FILE, LAST_FILE] if is_best else [LAST_FILE]
+        self._writing = asyncio.ensure_future(self._write(names, checkpoint))
 
     async def flush(self) -> None:
         """Wait until everything is on disk, also when cancelled meanwhile.
@@ -89,7 +88,7 @@ class Checkpoints:
     async def keep_last_as_best(self, checkpoint: Mapping[str, Any]) -> None:
         """Make sure that there is a best file, though no score was ever seen."""
         await self.flush()
-        if self._enabled and self.best_path is None:
+        if self.best_path is None:
             await self._write([BEST_FILE], checkpoint)
 
     async def _write(self, names: list[str], checkpoint: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ class Shown:
     """Pace, cost and metrics."""
     activity: str = ""
     """What is going on right now."""
+    seconds: float = 0.0
+    """Since the phase began."""
 
     @property
     def head(self) -> str:
@@ -72,7 +74,8 @@ class Lines:
     def update(self, shown: Shown) -> None:
         """Print a line, unless there was one a moment ago."""
         if self._clock() >= self._next:
-            parts = (shown.head, shown.results, shown.activity)
+            since = f"{shown.seconds:.0f}s" if shown.activity else ""
+            parts = (shown.head, shown.results, since, shown.activity)
             self.say(" ".join(part for part in parts if part))
 
     def end(self, shown: Shown) -> None:

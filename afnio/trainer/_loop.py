@@ -80,7 +80,7 @@ class FitLoop:
                 ),
             ):
                 await self._run_epochs(runner)
-            if self.at.epoch:
+            if self.at.epoch and self.trainer.checkpoints.enabled:
                 kept = await make_checkpoint(self)
                 await self.trainer.checkpoints.keep_last_as_best(kept)
             await self._fire("on_train_end")
@@ -218,7 +218,7 @@ class FitLoop:
             raw = None if output is None else output.raw
             await self._fire("on_train_batch_end", raw, batch, number)
         self.at.end_batch(epoch, last)
-        await trainer.checkpoints.save(await make_checkpoint(self), is_best=False)
+        await self._save(is_best=False)
 
     def _measure(self, window: Window, outputs: Sequence[StepOutput | None]) -> Meter:
         own = Meter()
@@ -247,9 +247,13 @@ class FitLoop:
         await self.trainer.add_record(self.agent, record)
         await self._fire("on_train_epoch_end")
         self.at.end_epoch(epoch)
+        best = self.trainer.checkpoints.beats_best(self._monitored(metrics))
+        await self._save(is_best=best)
+
+    async def _save(self, *, is_best: bool) -> None:
         files = self.trainer.checkpoints
-        is_best = files.beats_best(self._monitored(metrics))
-        await files.save(await make_checkpoint(self), is_best=is_best)
+        if files.enabled:
+            await files.save(await make_checkpoint(self), is_best=is_best)
 
     def _monitored(self, metrics: dict[str, float]) -> float | None:
         name = self.trainer.settings.monitor

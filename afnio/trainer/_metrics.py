@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from statistics import fmean, stdev
 from typing import Any, Final, cast
 
+from afnio._state.encode import fragment
+from afnio._state.text import Fragment
 from afnio.optim._statistics import wilson
 
 _Z: Final = 1.959963984540054
@@ -36,19 +38,23 @@ class Record:
     """Of a test with evidence: one per sample, in an order of the samples alone."""
     sample_set: str = ""
     """Equal for tests on the same samples; empty if that is not known."""
-    _line: str | None = field(default=None, init=False, repr=False, compare=False)
+    _saved: Fragment | None = field(default=None, init=False, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, for JSON."""
-        fields = asdict(self)
-        del fields["_line"]
-        return {n: v for n, v in fields.items() if v is not None and v not in ("", ())}
+        """Return plain data, for JSON; what is empty is left out."""
+        values = {item.name: getattr(self, item.name) for item in _FIELDS}
+        values["metrics"] = dict(self.metrics)
+        return {n: v for n, v in values.items() if v is not None and v not in ("", ())}
 
     def to_json(self) -> str:
-        """Return one line of JSON; made once, as a record never changes."""
-        if self._line is None:
-            object.__setattr__(self, "_line", json.dumps(self.to_dict()))
-        return cast("str", self._line)
+        """Return one line of JSON."""
+        return json.dumps(self.to_dict())
+
+    def saved(self) -> Fragment:
+        """Return it as checkpoints hold it; made once, as a record never changes."""
+        if self._saved is None:
+            object.__setattr__(self, "_saved", fragment(self.to_dict()))
+        return cast("Fragment", self._saved)
 
     @classmethod
     def from_json(cls, line: str) -> Record:
@@ -62,6 +68,9 @@ class Record:
         low_high = None if interval is None else (interval[0], interval[1])
         scores = tuple(data.get("scores", ()))
         return cls(**{**data, "interval": low_high, "scores": scores})
+
+
+_FIELDS: Final = [item for item in fields(Record) if item.init]
 
 
 class Meter:

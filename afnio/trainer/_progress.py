@@ -234,6 +234,7 @@ class ProgressBar(Callback):
             total=phase.total,
             results=_results(trainer, phase) if phase.done else "",
             activity=_activity(trainer, phase),
+            seconds=self._clock() - phase.began,
         )
 
 
@@ -253,7 +254,7 @@ def _activity(trainer: Trainer, phase: _Phase) -> str:
     calls, flying = trainer.spend.calls() - phase.calls, trainer.spend.in_flight()
     words = [phase.activity] if phase.activity else []
     if calls or flying:
-        words.append(f"{calls} model call{'s' * (calls != 1)}")
+        words.append(f"{calls} call{'s' * (calls != 1)}")
     if flying:
         words.append(f"{flying} in flight")
     return f"({', '.join(words)})" if words else ""

@@ -121,7 +121,7 @@ async def make_checkpoint(loop: FitLoop) -> dict[str, Any]:
             "random": random_state(),
             "val_loader": loop.val_state,
             "meter": loop.meter.state_dict(),
-            "history": [record.to_dict() for record in trainer.history],
+            "history": [record.saved() for record in trainer.history],
             "logged_metrics": dict(trainer.logged_metrics),
             "best_score": trainer.checkpoints.best_score,
             "stop_reason": trainer.stop_reason,

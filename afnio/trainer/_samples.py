@@ -80,9 +80,8 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if value is None or isinstance(value, (str, int, float)):
         return value
-    if "__repr__" not in {
-        name for kind in type(value).__mro__[:-1] for name in vars(kind)
-    }:
+    kinds = type(value).__mro__[:-1]
+    if not any("__repr__" in vars(kind) for kind in kinds):
         raise TypeError("an address is no name")
     return repr(value)
 

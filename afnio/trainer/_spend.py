@@ -144,9 +144,8 @@ def _distinct(clients: Iterable[Any]) -> list[Any]:
 
 def _snapshot(client: Any) -> tuple[float, ByRole]:
     """Return a client's cost and usage by role, as they stand."""
-    usage = {
-        role: _role_usage(used.values()) for role, used in _by_role(client).items()
-    }
+    by_role = _by_role(client)
+    usage = {role: _role_usage(used.values()) for role, used in by_role.items()}
     return _cost(client.get_usage()), usage
 
 

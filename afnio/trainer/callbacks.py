@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Mapping, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from afnio.errors import InputValueError
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["Callback", "EarlyStopping", "HistoryLogger"]
 
 
+Done: TypeAlias = Awaitable[None] | None
+"""What hooks return: nothing, now or later."""
+
+
 class Callback:
     """Base class of callbacks; override what you need, plain or ``async def``.
 
@@ -26,28 +30,28 @@ class Callback:
     ``on_train_batch_end(trainer, agent, outputs, batch, batch_idx)``.
     """
 
-    def setup(self, trainer: Trainer, agent: Module, stage: str) -> None:
+    def setup(self, trainer: Trainer, agent: Module, stage: str) -> Done:
         """Run first; ``stage`` is fit, validate, test or predict."""
 
-    def teardown(self, trainer: Trainer, agent: Module, stage: str) -> None:
+    def teardown(self, trainer: Trainer, agent: Module, stage: str) -> Done:
         """Run last, also after an error."""
 
-    def on_record(self, trainer: Trainer, agent: Module, record: Record) -> None:
+    def on_record(self, trainer: Trainer, agent: Module, record: Record) -> Done:
         """Run when something was added to ``trainer.history``."""
 
     def on_exception(
         self, trainer: Trainer, agent: Module, error: BaseException
-    ) -> None:
+    ) -> Done:
         """Run when the Trainer stops because of ``error``."""
 
     def on_save_checkpoint(
         self, trainer: Trainer, agent: Module, checkpoint: MutableMapping[str, Any]
-    ) -> None:
+    ) -> Done:
         """Add data of your own to a checkpoint."""
 
     def on_load_checkpoint(
         self, trainer: Trainer, agent: Module, checkpoint: Mapping[str, Any]
-    ) -> None:
+    ) -> Done:
         """Read back what `on_save_checkpoint` has added."""
 
     def state_dict(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 import afnio
 from afnio._dispatch import run_sync
+from afnio.cognitive import Parameter
 from afnio.cognitive.modules import ChatCompletion
 from afnio.errors import (
     FileFormatError,
@@ -97,7 +98,7 @@ def test_wrong_scripts_are_refused(ask):
 
 def test_in_tags_answers_what_an_optimizer_asks():
     """A parameter becomes the text, whatever tag its optimizer made up."""
-    prompt = afnio.Parameter("Answer.", "system prompt")
+    prompt = Parameter("Answer.", "system prompt")
     prompt.append_grad(afnio.Variable("Too long.", "feedback"))
     TGD([prompt], model_client=ScriptedModel(in_tags("Be brief."))).step()
     assert prompt.data == "Be brief."
@@ -111,7 +112,7 @@ def test_in_tags_refuses_other_requests(ask):
 
 def test_feedback_answers_what_a_critic_is_asked(ask):
     """Every input that a critic is asked about gets the text."""
-    prompt = afnio.Parameter("Answer.", "system prompt")
+    prompt = Parameter("Answer.", "system prompt")
     turns = [
         {"role": "system", "content": [prompt]},
         {"role": "user", "content": [afnio.Variable("2 + 2?", "question")]},

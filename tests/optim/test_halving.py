@@ -8,6 +8,7 @@ import pytest
 from optim_helpers import Demos
 
 from afnio import Variable, eager
+from afnio.autodiff.evaluator import ExactMatchEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.errors import InputValueError
 from afnio.models.testing import ScriptedModel
@@ -24,7 +25,7 @@ class Blocks:
         self.demos, self.score, self.blocks = demos, score, blocks
         self.calls = []
 
-    def __call__(self, block):
+    def __call__(self, block=0):
         name = self.demos.data[0][0] if self.demos.data else "start"
         self.calls.append((name, block))
         right = self.score(name, block)
@@ -35,6 +36,7 @@ class Blocks:
 
 
 def pool(count):
+    """Return rows to draw from."""
     return [[f"q{n:02}", "a"] for n in range(count)]
 
 
@@ -68,7 +70,8 @@ def test_twelve_candidates_on_five_blocks_cost_what_the_documentation_says():
 
 
 @pytest.mark.parametrize(
-    ("keep", "counts"), [(1.0, [12] * 5), (0.5, [12, 6, 3, 2, 1]), (0.1, [12, 2, 1, 1, 1])]
+    ("keep", "counts"),
+    [(1.0, [12] * 5), (0.5, [12, 6, 3, 2, 1]), (0.1, [12, 2, 1, 1, 1])],
 )
 def test_keep_is_the_share_that_goes_on(keep, counts):
     """Rounded up; 1 evaluates all of them on everything."""
@@ -109,6 +112,7 @@ def test_a_race_sees_the_incumbent_only_where_it_needs_to():
 
 def test_a_race_goes_on_until_it_is_sure():
     """A small gain needs all blocks, and is then decided by the mean."""
+
     def score(name, block):
         return 5 if name == "start" else 5 + (name == "q11" and block == 0)
 
@@ -133,7 +137,7 @@ def test_the_gate_may_refuse_the_best_candidate():
 
 
 def test_a_stage_runs_at_once():
-    """The first reply comes when all candidates' calls of the block are waiting."""
+    """The first reply comes when all candidates' calls of a block are waiting."""
     demos, waiting = Demos(), 0
 
     async def reply(messages, **args):
@@ -141,49 +145,64 @@ def test_a_stage_runs_at_once():
         waiting += 1
         while waiting < 12:
             await asyncio.sleep(0)
-        return messages[0]["content"]
+        return "yes"
 
     model = ScriptedModel(reply)
 
-    class Calls(Blocks):
-        def __call__(self, block):
-            name = self.demos.data[0][0] if self.demos.data else "start"
-            self.calls.append((name, block))
-            text = Variable(f"{name} {block}")
-            return ChatCompletion.apply(
-                model, [{"role": "user", "content": [text]}]
-            ).detach() if False else _score(model, text)
+    def closure(block):
+        text = Variable(f"{demos.data} on {block}")
+        answer = ChatCompletion.apply(model, [{"role": "user", "content": [text]}])
+        return ExactMatchEvaluator.apply(answer, Variable("yes"))
 
-    closure = Calls(demos, None, 3)
+    closure.blocks = 3
     opt = FewShot([demos], pool=pool(12), demos=1, candidates=12, rounds=1, gate=Race())
     with eager(False):
         opt.step(closure)
-    assert waiting >= 12
+    assert waiting == (12 + 5 + 2) + 3
 
 
-def _score(model, text):
-    from afnio.autodiff.evaluator import DeterministicEvaluator
+class Rows(Blocks):
+    """Notes the whole sets; one with ``q00`` in it is good."""
 
-    reply = ChatCompletion.apply(model, [{"role": "user", "content": [text]}])
-    return DeterministicEvaluator.apply(
-        reply, Variable(""), lambda text, target: int("q" in text), "has a q"
-    )
+    def __call__(self, block):
+        rows = tuple(row[0] for row in self.demos.data)
+        self.calls.append((rows, block))
+        right = self.score if "q00" in rows else 1
+        return Variable([1] * right + [0] * (SIZE - right))
 
 
 def test_later_rounds_start_from_the_leader_and_do_not_pay_for_it_twice():
     """The leader competes again with the scores it has."""
     demos = Demos()
-
-    def score(name, block):
-        return 6 if demos.data and ["q00", "a"] in demos.data else 0
-
-    closure = Blocks(demos, score, 3)
-    opt = FewShot([demos], pool=pool(6), demos=3, candidates=4, rounds=3, seed=2)
+    closure = Rows(demos, 6, 3)
+    opt = FewShot(
+        [demos], pool=pool(6), demos=3, candidates=4, rounds=3, seed=2, gate=Race()
+    )
     opt.step(closure)
     assert ["q00", "a"] in demos.data
     assert len(opt.history) == 12
     assert len([record for record in opt.history if record.decision]) == 1
-    assert all(record.candidate_scores for record in opt.history)
+    assert len(set(closure.calls)) == len(closure.calls)
+    tried = [{row[0] for row in record.changes[0].after} for record in opt.history]
+    leaders = [rows for rows in tried[:4] if "q00" in rows]
+    assert all(any(len(rows & old) >= 2 for old in leaders) for rows in tried[4:8])
+
+
+def test_later_rounds_start_from_the_present_rows_if_these_are_better():
+    """All neighbours differ from them by one row."""
+    mine = [["q00", "a"], ["one", "a"], ["two", "a"]]
+    known = {row[0] for row in mine}
+    demos = Demos(mine)
+
+    def closure(block):
+        right = 4 * len(known & {row[0] for row in demos.data})
+        return Variable([1] * right + [0] * (SIZE - right))
+
+    closure.blocks = 3
+    opt = FewShot([demos], pool=pool(9)[1:], demos=3, candidates=4, rounds=2)
+    opt.step(closure)
+    tried = [{row[0] for row in r.changes[0].after} for r in opt.history]
+    assert [len(known & rows) for rows in tried[4:]] == [2] * 4
 
 
 def test_blocks_with_other_sample_counts_are_refused():
@@ -203,7 +222,7 @@ def test_blocks_with_other_sample_counts_are_refused():
 
 def test_without_blocks_every_candidate_is_put_to_the_gate():
     """As there is nothing to save."""
-    demos, closure, opt = search(quality, blocks=1, count=4)
+    _, _, opt = search(quality, blocks=1, count=4)
     assert all(record.decision is not None for record in opt.history)
     assert sum(record.accepted for record in opt.history) == 1
 
@@ -218,7 +237,13 @@ def two_steps(change=None, *, names=True, **options):
     if names:
         closure.parameters = [demos, other]
     opt = FewShot(
-        [demos], pool=pool(20), demos=1, candidates=2, rounds=1, gate=Improve(), **options
+        [demos],
+        pool=pool(20),
+        demos=1,
+        candidates=2,
+        rounds=1,
+        gate=Improve(),
+        **options,
     )
     opt.step(closure)
     assert len(closure.blocks_of("mine")) == 3
@@ -233,6 +258,36 @@ def test_the_incumbents_scores_are_kept_while_nothing_changes():
     """If the closure says what it depends on; without that, they are measured again."""
     assert two_steps() == 0
     assert two_steps(names=False) == 3
+
+
+def test_a_closure_may_name_its_parameters_with_a_function():
+    """Such as a module's ``parameters``."""
+    demos = Demos([["mine", "row"]])
+    closure = Blocks(demos, lambda name, block: 12 if name == "mine" else 3, 3)
+    closure.parameters = lambda: iter([demos])
+    opt = FewShot([demos], pool=pool(9), demos=1, candidates=2, rounds=1)
+    opt.step(closure)
+    opt.step(closure)
+    assert len(closure.blocks_of("mine")) == 3
+
+
+def test_a_closure_that_cannot_be_remembered_is_evaluated_anew():
+    """One with slots, for example."""
+    demos = Demos([["mine", "row"]])
+
+    class Slotted:
+        __slots__ = ("calls", "parameters")
+
+        def __call__(self):
+            self.calls += 1
+            return float(demos.data == [["mine", "row"]])
+
+    closure = Slotted()
+    closure.calls, closure.parameters = 0, [demos]
+    opt = FewShot([demos], pool=pool(9), demos=1, candidates=1, rounds=1)
+    opt.step(closure)
+    opt.step(closure)
+    assert closure.calls == 4
 
 
 def test_reuse_can_be_turned_off():
@@ -284,6 +339,7 @@ def test_another_closure_is_evaluated_anew():
 
 def test_a_resumed_step_decides_the_same():
     """Kept scores save calls; they do not change what is decided or recorded."""
+
     def run(reuse):
         demos = Demos()
         closure = Blocks(demos, quality)

@@ -66,6 +66,10 @@ def test_text_on_the_line_of_its_tags_is_extracted_too():
         (f"<{TAG}>cut off", "ends before"),
         (f"<{TAG}>a</{TAG}> or <{TAG}>b</{TAG}>", "more than once"),
         (f"<{TAG}>a</{TAG}> ends at </{TAG}>", "more than once"),
+        (f"<THINK>only <{TAG}>x</{TAG}></Think>", "no answer"),
+        (f"Hm. <think>try <{TAG}>x</{TAG}></think> No.", "inside its reasoning"),
+        (f"\ufeff<think>try <{TAG}>x</{TAG}></think>", "inside its reasoning"),
+        (f"<think>a</think><think>b <{TAG}>x</{TAG}></think>", "no answer"),
     ],
 )
 def test_doubtful_replies_are_not_guessed_at(reply, reason):
@@ -118,6 +122,17 @@ def test_an_accepted_rewrite_has_the_placeholders_of_the_old_text(current):
         ("Say {topic}, at length, with all the details.", "45 characters; at most 40"),
         ("Do {topic}!", "tried before"),
         ("Do {topic} </current_MARK>", "tags of the request"),
+        ("Do {topic} <NEW_MARK/>", "tags of the request"),
+        ("\u200b\ufeff \u202e", "empty"),
+        ("Write on {topic}.\u200b", "is the current text"),
+        ("Do {topic}<|im_end|>", r"<\|im_end\|>, which mark turns"),
+        ("[INST] Do {topic}", r"\[INST\], which mark turns"),
+        ("Do {topic} <end_of_turn>", "which mark turns"),
+        ("Do {topic}\0", r"control characters \(U\+0000\)"),
+        ("Do \x1b[1m{topic}", r"control characters \(U\+001B\)"),
+        ("Do {topic} \ud83d", r"control characters \(U\+D83D\)"),
+        ("so far.</think> Do {topic}", "part of your reasoning"),
+        ("Do {topic}: {" + "w" * 200 + "}", "characters; at most 40|no values"),
     ],
 )
 def test_unsafe_texts_are_refused_with_a_reason(text, reason):
@@ -147,13 +162,70 @@ def test_debris_is_removed_only_when_it_is_clear(text, current, expected):
     assert tidy(text, current) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Think in <think> and </think>.",
+        "Tab\t, breaks\r\n\n",
+        "\u202e\u05e9\u05dc\u05d5\u05dd\u202c",
+        "a 😀",
+    ],
+)
+def test_ordinary_texts_are_not_refused(text):
+    """Pairs of tags, white space, other scripts and their marks."""
+    check(text, Task(current="old"))
+
+
+@pytest.mark.parametrize("odd", ["<|im_end|>", "[INST]", "\x1b[1m", "</think>"])
+def test_what_the_current_text_has_may_stay(odd):
+    """Somebody wants it there."""
+    check(f"new {odd}", Task(current=f"old {odd}"))
+
+
+def test_a_reason_stays_short_however_many_placeholders_are_wrong():
+    """It goes into the next request, a warning and a record."""
+    text = "".join(f"{{x{n}}}" for n in range(9_000)) + "{" + "y" * 90_000 + "}"
+    with pytest.raises(RewriteRefused, match="and 8991 more") as caught:
+        check(text, Task(current="old"))
+    assert len(str(caught.value)) < 1_000
+
+
+BITS = [
+    *("<think>", "</THINK>", "```", "```py\n", "\n", "\r\n", " ", "{a}", "{{a}}", "{"),
+    *("\u202e", "\ufeff", "\0", "\ud800", "<|im_end|>", "[INST]", "word", "Do. ", "é"),
+    *("TAG", "END", "<current_MARK>", "</NEW_MARK>", "x" * 1_000),
+]
+
+
+@given(st.lists(st.sampled_from(BITS), max_size=4), st.lists(st.sampled_from(BITS)))
+@settings(max_examples=400, deadline=None)
+def test_whatever_is_accepted_is_safe(current, pieces):
+    """From any reply: no tags, no debris, same placeholders, fit to be sent."""
+    task = Task(current="".join(p for p in current if p not in ("TAG", "END")))
+    mark = mark_of(task)
+    tag = tag_of(mark)
+    reply = "".join(pieces).replace("TAG", f"<{tag}>").replace("END", f"</{tag}>")
+    reply = reply.replace("MARK", mark)
+    try:
+        text = tidy(extract(reply, tag), task.current)
+        check(text, task)
+    except RewriteRefused:
+        return
+    assert text in reply
+    assert mark not in text.casefold()
+    assert set(placeholders(text)) == set(placeholders(task.current))
+    for debris in ("\0", "\ud800", "<|im_end|>", "[INST]"):
+        assert debris not in text or debris in task.current
+
+
 def ask(task, *replies):
     """Return the outcome of a rewrite, and the model that was asked."""
     left = list(replies)
 
     def reply(messages, **args):
         text = left.pop(0)
-        return text if text is None or text.startswith("!") else answer(messages, text)
+        raw = text is None or not text.strip() or text.startswith("!")
+        return text if raw else answer(messages, text)
 
     model = ScriptedModel(reply)
     return run_sync(rewrite(task, model, {})), model
@@ -186,6 +258,14 @@ def test_an_empty_reply_is_not_sent_back_empty():
     """Providers refuse empty assistant turns."""
     _, model = ask(Task(current="old"), None, "new")
     assert model.requests[1].messages[-2]["content"] == "(no text)"
+    _, model = ask(Task(current="old"), " \n", "new")
+    assert model.requests[1].messages[-2]["content"] == "(no text)"
+
+
+def test_a_reply_that_cannot_be_encoded_is_sent_back_readable():
+    """Lone surrogates would break the next request."""
+    _, model = ask(Task(current="old"), "!\ud83d", "new")
+    assert model.requests[1].messages[-2]["content"] == "!?"
 
 
 def test_a_reason_with_braces_is_not_filled():

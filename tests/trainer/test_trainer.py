@@ -178,7 +178,7 @@ class TestOutput:
         shown = capsys.readouterr()
         assert shown.out == ""
         assert "Agent(" in shown.err
-        assert "1 parameters, 1 to be trained" in shown.err
+        assert "1 parameter, 1 to be trained" in shown.err
         lines = shown.err.splitlines()
         assert "Epoch 1/1" in lines
         (train,) = [line for line in lines if line.startswith("[Training] 2/2")]
