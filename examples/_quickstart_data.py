@@ -39,7 +39,7 @@ TASKS = {
         "Reply with the name only.",
         "Message: {message}\nCustomer name:",
         16,
-        {"train": 120, "val": 60, "test": 100},
+        {"train": 40, "val": 60, "test": 100},
         "support_contacts.jsonl",
     ),
     "facility": Task(

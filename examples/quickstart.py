@@ -80,7 +80,9 @@ class Program(cog.Module):
         """Search for examples; rewrite the instruction if asked to."""
         gate = Race(ties="parent")
         seed = self.options.seed
-        search = FewShot([self.examples], demos=4, candidates=12, gate=gate, seed=seed)
+        search = FewShot(
+            [self.examples], demos=4, candidates=12, rounds=1, gate=gate, seed=seed
+        )
         if self.options.tune == "examples":
             return [search]
         return [search, TGD([self.instruction], model_client=None, gate=gate)]
@@ -93,11 +95,11 @@ def run(options: argparse.Namespace) -> None:
     model = get_model(options.model, **client_args)
     afnio.set_backward_model_client(model)
     train, val, test = (
-        DataLoader(task.load(part)[: task.sizes[part]], batch_size=12)
-        for part in ("train", "val", "test")
+        DataLoader(task.load(part)[: task.sizes[part]], batch_size=size)
+        for part, size in (("train", 40), ("val", 12), ("test", 20))
     )
     program = Program(task, model, options)
-    trainer = Trainer(max_steps=options.steps, default_root_dir=options.out)
+    trainer = Trainer(max_epochs=options.epochs, default_root_dir=options.out)
     trainer.test(program, test, llm_clients=[model])
     trainer.fit(program, train, val, llm_clients=[model])
     trainer.test(program, test, llm_clients=[model], ckpt_path="best")
@@ -114,7 +116,7 @@ if __name__ == "__main__":
     parser.add_argument("--base-url", help="an OpenAI-compatible server")
     parser.add_argument("--data", choices=sorted(TASKS), default="contacts")
     parser.add_argument("--tune", choices=("examples", "both"), default="examples")
-    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="runs/quickstart", help="where results go")
     run(parser.parse_args())
