@@ -8,11 +8,11 @@ The import loads the core only; `afnio.cognitive`, `afnio.optim`, `afnio.trainer
 the others load when first used.
 """
 
-from importlib import import_module as _import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from afnio import autodiff
 from afnio._dispatch import eager, synchronize
+from afnio._lazy import attach as _attach
 from afnio._variable import JAGGED, Variable, is_scalar_variable, is_variable
 from afnio._version import __version__
 from afnio.autodiff import (
@@ -42,24 +42,26 @@ if TYPE_CHECKING:
     from afnio.models import get_backward_model_client, set_backward_model_client
     from afnio.serialization import load, save
 
-_LAZY: Final = {
-    "MultiTurnMessages": "afnio.autodiff._chat:MultiTurnMessages",
-    "_validate_multi_turn_messages": "afnio.autodiff._chat:validate_messages",
-    "_validate_typed_sequence": "afnio.autodiff._chat:validate_sequence",
-    "cognitive": "afnio.cognitive",
-    "functional": "afnio.cognitive.functional",
-    "get_backward_model_client": "afnio.models:get_backward_model_client",
-    "load": "afnio.serialization:load",
-    "models": "afnio.models",
-    "optim": "afnio.optim",
-    "save": "afnio.serialization:save",
-    "serialization": "afnio.serialization",
-    "set_backward_model_client": "afnio.models:set_backward_model_client",
-    "tracking": "afnio.tracking",
-    "trainer": "afnio.trainer",
-    "utils": "afnio.utils",
-}
-"""Name → where it is; imported when first used."""
+__getattr__, __dir__ = _attach(
+    __name__,
+    {
+        "MultiTurnMessages": "afnio.autodiff._chat:MultiTurnMessages",
+        "_validate_multi_turn_messages": "afnio.autodiff._chat:validate_messages",
+        "_validate_typed_sequence": "afnio.autodiff._chat:validate_sequence",
+        "cognitive": "afnio.cognitive",
+        "functional": "afnio.cognitive.functional",
+        "get_backward_model_client": "afnio.models:get_backward_model_client",
+        "load": "afnio.serialization:load",
+        "models": "afnio.models",
+        "optim": "afnio.optim",
+        "save": "afnio.serialization:save",
+        "serialization": "afnio.serialization",
+        "set_backward_model_client": "afnio.models:set_backward_model_client",
+        "tracking": "afnio.tracking",
+        "trainer": "afnio.trainer",
+        "utils": "afnio.utils",
+    },
+)
 
 __all__ = [
     "JAGGED",
@@ -94,17 +96,3 @@ __all__ = [
     "trainer",
     "utils",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'afnio' has no attribute {name!r}")
-    module, _, attribute = _LAZY[name].partition(":")
-    value = _import_module(module)
-    value = getattr(value, attribute) if attribute else value
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

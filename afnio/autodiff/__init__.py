@@ -3,9 +3,9 @@
 Operations that ask models, and tools, load when first used.
 """
 
-from importlib import import_module as _import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
+from afnio._lazy import attach as _attach
 from afnio.autodiff import (
     anomaly,
     basic_ops,
@@ -42,14 +42,16 @@ if TYPE_CHECKING:
     from afnio.autodiff import evaluator, evidence, lm_ops
     from afnio.autodiff._dry_run import CriticCall, dry_run
 
-_LAZY: Final = {
-    "CriticCall": "afnio.autodiff._dry_run:CriticCall",
-    "dry_run": "afnio.autodiff._dry_run:dry_run",
-    "evaluator": "afnio.autodiff.evaluator",
-    "evidence": "afnio.autodiff.evidence",
-    "lm_ops": "afnio.autodiff.lm_ops",
-}
-"""Name → where it is; imported when first used."""
+__getattr__, __dir__ = _attach(
+    __name__,
+    {
+        "CriticCall": "afnio.autodiff._dry_run:CriticCall",
+        "dry_run": "afnio.autodiff._dry_run:dry_run",
+        "evaluator": "afnio.autodiff.evaluator",
+        "evidence": "afnio.autodiff.evidence",
+        "lm_ops": "afnio.autodiff.lm_ops",
+    },
+)
 
 __all__ = [
     "CriticCall",
@@ -84,17 +86,3 @@ __all__ = [
     "set_grad_enabled",
     "text_ops",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'afnio.autodiff' has no attribute {name!r}")
-    module, _, attribute = _LAZY[name].partition(":")
-    value = _import_module(module)
-    value = getattr(value, attribute) if attribute else value
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

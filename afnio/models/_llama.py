@@ -61,9 +61,7 @@ def find_weights(path: str | os.PathLike[str] | None) -> Path:
     """
     found = _embedded_weights() if path is None else Path(path)
     if not found.is_file():
-        raise MissingFileError(
-            f"there is no model file {found}; expected a GGUF file."
-        )
+        raise MissingFileError(f"there is no model file {found}; expected a GGUF file.")
     with found.open("rb") as file:
         start = file.read(len(_MAGIC))
     if start != _MAGIC:

@@ -5,33 +5,27 @@ An SDK is imported when the first call is made, on a thread, with its own retrie
 
 from __future__ import annotations
 
-import email.utils
 import json
 import os
-import re
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Final, NamedTuple, TypedDict, TypeVar, Unpack
 
 from afnio._dispatch import in_thread
-from afnio._text import shorten
-from afnio.errors import (
-    AuthError,
-    ConnectionFailedError,
-    ContextLengthError,
-    InputTypeError,
-    MissingExtraError,
-    ModelError,
-    ModelTimeoutError,
-    ServerError,
+from afnio.errors import AuthError, InputTypeError, MissingExtraError
+from afnio.models._faults import (
+    clean,
+    malformed,
+    response_type,
+    translated,
+    transport_errors,
 )
 from afnio.models._keys import digest_values
 from afnio.models._limits import Limits
 from afnio.models._loop_local import LoopLocal
 from afnio.models._prices import PriceBook
-from afnio.models._retry import LASTING_STATUSES, RetryPolicy, error_for_status
+from afnio.models._retry import RetryPolicy
 from afnio.models.model import ChatCompletionModel
 
 T = TypeVar("T")
@@ -39,16 +33,20 @@ T = TypeVar("T")
 _DUMMY_KEY: Final = "none"
 """Sent to servers of one's own, which ask for no key."""
 
-_SECRETS: Final = re.compile(
-    r"(?:sk|pk|rk|key)-[\w*.-]{6,}|Bearer\s+\S+", re.IGNORECASE
-)
-_TOO_LONG: Final = re.compile(
-    r"context_length_exceeded|maximum context length|prompt is too long|"
-    r"exceeds? the available context size|context window",
-    re.IGNORECASE,
-)
-_SPENT: Final = re.compile(r"insufficient_quota|billing|credit balance", re.IGNORECASE)
-"""Words of 429s that no waiting cures."""
+_OPTIONS: Final = {
+    "extra_body": "extra_json",
+    "extra_headers": "headers",
+    "extra_query": "params",
+    "timeout": "timeout",
+}
+"""Arguments that are no part of the body, and what the SDKs' ``post`` calls them."""
+
+
+class Answer(NamedTuple):
+    """The JSON object that a server answered with, and its request id."""
+
+    data: dict[str, Any]
+    request_id: str | None
 
 
 class SdkOptions(TypedDict, total=False):
@@ -66,22 +64,6 @@ class SdkOptions(TypedDict, total=False):
     limits: Limits | None
     retry: RetryPolicy | None
     usage: Mapping[str, Any] | None
-
-
-_OPTIONS: Final = {
-    "extra_body": "extra_json",
-    "extra_headers": "headers",
-    "extra_query": "params",
-    "timeout": "timeout",
-}
-"""Arguments that are no part of the body, and what the SDKs' ``post`` calls them."""
-
-
-class Answer(NamedTuple):
-    """The JSON object that a server answered with, and its request id."""
-
-    data: dict[str, Any]
-    request_id: str | None
 
 
 class _Secret:
@@ -227,7 +209,7 @@ class SdkModel(ChatCompletionModel):
         response = await self._guarded(
             sdk.post(
                 path,
-                cast_to=self._response_type(),
+                cast_to=response_type(sdk),
                 body={**sent, **body},
                 options=options,
             ),
@@ -240,27 +222,16 @@ class SdkModel(ChatCompletionModel):
         sdk = sys.modules[self._package]
         try:
             return await work
-        except (sdk.APIError, *_transport_errors()) as error:
-            ours = _translated(sdk, error, self._endpoint_name(model))
+        except (sdk.APIError, *transport_errors()) as error:
             key = self._key.reveal()
-            is_clean = _clean(str(error), key) == str(error)
-            ours.args = (_clean(str(ours), key),)
+            secret = None if key == _DUMMY_KEY else key
+            ours = translated(sdk, error, self._endpoint_name(model), secret)
             ours.model = model
+            is_clean = clean(str(error), secret) == str(error)
             raise ours from (error if is_clean else None)
-
-    def _response_type(self) -> Any:
-        """Return the class of responses of the HTTP library under the SDK."""
-        library = sys.modules[self._package].Timeout.__module__.partition(".")[0]
-        return sys.modules[library].Response
 
     def _endpoint_name(self, model: str | None) -> str:
         return f"{model!r} at {self._base_url}"
-
-
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """Return what SDKs let through when a body breaks off."""
-    clients = (sys.modules.get(name) for name in ("httpx2", "httpx"))
-    return tuple(client.HTTPError for client in clients if client is not None)
 
 
 def _read_body(response: Any, who: str) -> Answer:
@@ -275,78 +246,6 @@ def _read_body(response: Any, who: str) -> Answer:
     headers = response.headers
     request_id = headers.get("x-request-id") or headers.get("request-id")
     return Answer(data, request_id)
-
-
-def _clean(text: str, key: Any) -> str:
-    """Remove what looks like a key, and the key."""
-    if isinstance(key, str) and key != _DUMMY_KEY:
-        text = text.replace(key, "***")
-    return _SECRETS.sub("***", text)
-
-
-def _translated(sdk: Any, error: Exception, who: str) -> ModelError:
-    if isinstance(error, sdk.APITimeoutError):
-        return ModelTimeoutError(
-            f"{who} did not answer in time; raise timeout=…, or try again later."
-        )
-    if isinstance(error, sdk.APIStatusError):
-        return _status_error(error, who)
-    cause = error.__cause__ or error
-    return ConnectionFailedError(
-        f"{who} could not be reached: {type(cause).__name__}: {shorten(cause)}. Check "
-        "the address and the network."
-    )
-
-
-def malformed(who: str, what: str) -> ServerError:
-    """Return the error for a reply that cannot be read."""
-    return ServerError(f"{who} sent a malformed reply: {shorten(what, 160)}")
-
-
-def _status_error(error: Any, who: str) -> ModelError:
-    status, headers = int(error.status_code), error.response.headers
-    said = shorten(_message(error), 200)
-    kind = error_for_status(status)
-    if _TOO_LONG.search(f"{_message(error)} {getattr(error, 'code', '')}"):
-        kind = ContextLengthError
-    ours = kind(
-        f"{who} answered with HTTP {status}: {said}",
-        status=status,
-        retry_after_s=retry_after_s(headers),
-    )
-    verdict = headers.get("x-should-retry")
-    if verdict in ("true", "false"):
-        ours.retryable = verdict == "true"
-    if status in LASTING_STATUSES or _SPENT.search(f"{error.body}"):
-        ours.retryable = False
-    return ours
-
-
-def _message(error: Any) -> str:
-    """Find the provider's own words in an error body."""
-    body = error.body
-    if isinstance(body, Mapping):
-        inner = body.get("error", body)
-        if isinstance(inner, Mapping) and inner.get("message"):
-            return str(inner["message"])
-    return str(body or error.message)
-
-
-def retry_after_s(
-    headers: Mapping[str, str], now: Callable[[], float] = time.time
-) -> float | None:
-    """Read how long to wait, in seconds, from headers; None if they do not say."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            return max(0.0, float(value) * scale)
-        except ValueError:
-            date = email.utils.parsedate_tz(value)
-            if date is not None:
-                return max(0.0, email.utils.mktime_tz(date) - now())
-    return None
 
 
 def _refuse_sync(http_client: Any) -> None:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError, ReplyError
+from afnio.models._faults import malformed
 from afnio.models._messages import Message, Reply, Request, ToolCall
-from afnio.models._sdk import Answer, SdkModel, malformed, read
+from afnio.models._sdk import Answer, SdkModel, read
 from afnio.models._structured import is_class, json_schema, strict_schema
 from afnio.models._usage import Usage
 

@@ -10,9 +10,10 @@ from afnio._dispatch import call_user, on_loop
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError, ReplyError
 from afnio.models._call import call
+from afnio.models._faults import malformed
 from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._scopes import effective_role
-from afnio.models._sdk import Answer, SdkModel, malformed, read
+from afnio.models._sdk import Answer, SdkModel, read
 from afnio.models._structured import wire_format
 from afnio.models._usage import Usage
 from afnio.models.model import EmbeddingModel, TextCompletionModel

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, Final
 
 from afnio._text import shorten
@@ -58,17 +57,12 @@ def _cut_line(line: str) -> str:
 
 
 def _text_diff(before: str, after: str) -> list[str]:
-    old, new = list(_pieces(before)), list(_pieces(after))
+    lines = [text.splitlines() or [""] for text in (before, after)]
+    if any(len(line) > _LONG for text in lines for line in text):
+        lines = [[s for line in text for s in _SENTENCE.split(line)] for text in lines]
+    old, new = lines
     diff = list(difflib.unified_diff(old, new, n=1, lineterm=""))[2:]
     return diff[1:] if sum(line.startswith("@@") for line in diff) == 1 else diff
-
-
-def _pieces(text: str) -> Iterator[str]:
-    for line in text.splitlines() or [""]:
-        if len(line) <= _LONG:
-            yield line
-        else:
-            yield from _SENTENCE.split(line)
 
 
 def _row_diff(before: list[Any], after: list[Any]) -> list[str]:

@@ -95,14 +95,14 @@ def _difference(summary: Summary) -> Iterator[Line]:
     found = summary.difference
     if found is not None:
         low, high = found.interval
-        rose, fell = "better", "worse"
+        better, worse = found.higher, found.lower
         if not summary.higher_is_better:
-            rose, fell, low, high = fell, rose, -high, -low
+            better, worse, low, high = worse, better, -high, -low
         style = "green" if low > 0 else "red" if high < 0 else ""
         equal = found.samples - found.higher - found.lower
         yield Line(
             f"  change  {found.mean:+.3f} {_interval(found.interval, '+.3f')}  paired: "
-            f"{found.higher} {rose}, {found.lower} {fell}, {equal} equal",
+            f"{better} better, {worse} worse, {equal} equal",
             style,
         )
     elif len(summary.looks) > 1:
@@ -159,7 +159,8 @@ def _decisions(decisions: Sequence[DecisionLine]) -> Iterator[Line]:
 
 def _decision(each: DecisionLine) -> Line:
     word = "accepted" if each.accepted else "rejected"
-    roles = f" ({', '.join(shorten(role, 40) for role in each.roles)})"
+    names = ", ".join(shorten(role, 40) for role in each.roles)
+    roles = f" ({names})" if names else ""
     text = (
         f"  step {each.step} {each.optimizer} {each.candidate}{roles} {word}: "
         f"{shorten(each.reason, 120)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 
@@ -9,7 +10,10 @@ import pytest
 from rich.console import Console
 from trainer_helpers import Agent, batch, quiet
 
-from afnio.trainer import ProgressBar
+import afnio.cognitive as cog
+from afnio.cognitive import functional as F
+from afnio.models.testing import ScriptedModel
+from afnio.trainer import Callback, ProgressBar, _progress
 
 DATA = [batch("1", "2"), batch("3")]
 
@@ -105,3 +109,72 @@ def test_the_terminal_is_given_back_after_an_error():
 def test_a_stop_is_explained():
     """The last line says why a fit ended early."""
     assert "Stopped: max_steps=1 is reached" in shown(max_steps=1)
+
+
+class Waiting(Agent):
+    """Has a training step that takes as long as the test wants."""
+
+    def __init__(self):
+        super().__init__()
+        self.model = ScriptedModel("x")
+        self.shown = asyncio.Event()
+
+    async def training_step(self, batch, batch_idx):
+        await self.model.achat([{"role": "user", "content": "?"}])
+        await self.shown.wait()
+        return F.exact_match_evaluator(self(batch[0]), batch[1])
+
+
+class Watched(io.StringIO):
+    """Lets the step go on when a line about model calls is written."""
+
+    def __init__(self, agent):
+        super().__init__()
+        self.agent = agent
+
+    def write(self, text):
+        if "1 call" in text:
+            self.agent.shown.set()
+        return super().write(text)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_long_step_shows_its_model_calls(monkeypatch, terminal):
+    """While a step runs, its calls are counted in front of the user."""
+    monkeypatch.setattr(_progress, "_PULSE_S", 0.001)
+    agent = Waiting()
+    file = Watched(agent)
+    console = Console(file=file, force_terminal=terminal, width=120)
+    bar = ProgressBar(10, console=console, clock=Ticking())
+    quiet(callbacks=[bar]).fit(agent, DATA[:1], llm_clients=[agent.model])
+    assert "(forward, 1 call)" in file.getvalue()
+
+
+def test_clients_that_nobody_named_are_watched_too():
+    """Without llm_clients, the agent's own are counted."""
+
+    class Asking(Waiting):
+        async def training_step(self, batch, batch_idx):
+            self.shown.set()
+            return await super().training_step(batch, batch_idx)
+
+    agent = Asking()
+    agent.chat = cog.ChatCompletion(agent.model)
+    trainer = quiet()
+    trainer.fit(agent, DATA)
+    assert trainer.summary().usage["forward"].calls == 2
+
+
+def test_a_test_in_between_gives_the_bar_back():
+    """After a test from within an epoch, the training is shown again."""
+
+    class Peeking(Callback):
+        async def on_train_batch_end(self, trainer, agent, outputs, batch, number):
+            if not number:
+                await trainer.atest(agent, DATA)
+
+    file = io.StringIO()
+    bar = ProgressBar(console=Console(file=file, width=200))
+    quiet(callbacks=[Peeking(), bar]).fit(Agent(), DATA)
+    heads = re.findall(r"^\[\w+\] ./.", file.getvalue(), re.MULTILINE)
+    assert heads == ["[Test] 2/2", "[Training] 2/2"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -156,6 +157,30 @@ class TestFiles:
         report = agent.load_state_dict(checkpoint["agent_state_dict"])
         assert repr(report) == "<All keys matched successfully>"
         assert agent.word.requires_grad
+
+    def test_they_are_plain_readable_json(self):
+        """Any editor shows the prompt, and the history a line a record."""
+        trainer = quiet()
+        trainer.fit(Agent(), DATA, DATA)
+        text = trainer.best_path.read_text("utf-8")
+        state = json.loads(text)["state"]
+        assert state["agent_state_dict"]["items"]["word"]["state"]["data"] == "bad"
+        assert state["trainer"]["history"] == [r.to_dict() for r in trainer.history]
+        assert sum(line.startswith('   {"kind": ') for line in text.splitlines()) == 3
+
+    def test_equal_fits_give_equal_bytes(self, tmp_path):
+        """Nothing but time differs, and here no time passes."""
+
+        def fit(name):
+            trainer = quiet(max_epochs=2, default_root_dir=tmp_path / name)
+            trainer.clock = lambda: 0.0
+            trainer.fit(Agent(), DATA, DATA)
+            return trainer.best_path.read_bytes(), trainer.last_path.read_bytes()
+
+        random.seed(1)
+        first = fit("one")
+        random.seed(1)
+        assert fit("two") == first
 
     def test_after_a_batch(self):
         """Between epochs the last batch is named, from 0."""

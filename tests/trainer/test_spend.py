@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import afnio.cognitive as cog
+from afnio.models import set_backward_model_client
 from afnio.models._roles import BackwardModelClient
 from afnio.models.testing import ScriptedModel
-from afnio.trainer._spend import Spend
+from afnio.trainer._spend import Spend, clients_in
 
 
 class Client:
@@ -65,3 +67,84 @@ def test_what_is_no_client_is_refused(clients):
     """The message says what came."""
     with pytest.raises(TypeError, match="llm_clients"), Spend().watching(clients):
         pass
+
+
+def test_usage_by_role():
+    """Calls, tokens and cost are counted by role, also of clients that cannot tell."""
+    model, other = ScriptedModel("x", model="m"), Client()
+    model.set_price("m", input=1e6, output=0)
+    ask = [{"role": "user", "content": "1234"}]
+    model.chat(ask)
+    spend = Spend()
+    with spend.watching([model, other]):
+        model.chat(ask, role="critic")
+        model.chat(ask, sample_index=1)
+        other.amount = 2.0
+    model.chat(ask, sample_index=2)
+    usage = spend.usage()
+    assert {role: use.calls for role, use in usage.items()} == {
+        "(unknown)": 0,
+        "critic": 1,
+        "forward": 1,
+    }
+    assert usage["critic"].input_tokens == usage["critic"].cost_usd == 1
+    assert usage["(unknown)"].cost_usd == 2
+    assert (spend.calls(), spend.cost()) == (2, 4.0)
+
+
+def test_a_cleared_meter_goes_on_counting():
+    """Tokens of a role that start again from zero are new ones."""
+    model = ScriptedModel("x")
+    ask = [{"role": "user", "content": "?"}]
+    spend = Spend()
+    with spend.watching([model]):
+        model.chat(ask)
+        assert spend.calls() == 1
+        model.clear_usage()
+        model.chat(ask, sample_index=1)
+        assert spend.calls() == 2
+
+
+def test_clients_found_later_are_watched_until_the_end():
+    """An optimizer's client is known only once the optimizer is made."""
+    one, two = Client(), Client(5.0)
+    spend = Spend()
+    with spend.watching([one]):
+        spend.watch_also([two, one])
+        two.amount = 6.0
+    two.amount = 9.0
+    assert spend.cost() == 1.0
+
+
+def test_calls_under_way():
+    """Clients that tell how many calls are in flight are asked."""
+
+    class Busy(Client):
+        def get_usage_by_role(self):
+            return {"forward": {"m": {"running_calls": 3}}}
+
+    spend = Spend()
+    with spend.watching([Busy(), Client()]):
+        assert spend.in_flight() == 3
+    assert spend.in_flight() == 0
+
+
+def test_sums_survive_a_checkpoint():
+    """Counting goes on from what was saved."""
+    model, first, second = ScriptedModel("x"), Spend(), Spend()
+    ask = [{"role": "user", "content": "?"}]
+    with first.watching([model]):
+        model.chat(ask)
+    with second.watching([model]):
+        second.load_state_dict(first.state_dict())
+        model.chat(ask, sample_index=1)
+    assert (first.calls(), second.calls()) == (1, 2)
+
+
+def test_the_clients_of_a_program_are_found():
+    """Its own, and who writes its critiques, if anybody does."""
+    model, critic = ScriptedModel("x"), ScriptedModel("y")
+    agent = cog.ChatCompletion(model)
+    assert clients_in(agent) == [model]
+    with set_backward_model_client(critic):
+        assert [getattr(c, "client", c) for c in clients_in(agent)] == [model, critic]
