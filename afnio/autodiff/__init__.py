@@ -28,7 +28,6 @@ from afnio.autodiff.credit import (
     get_credit_mode,
     get_critic_prompt,
 )
-from afnio.autodiff.drawing import draw
 from afnio.autodiff.function import Function
 from afnio.autodiff.grad_mode import (
     enable_grad,
@@ -40,13 +39,18 @@ from afnio.autodiff.gradcheck import gradcheck
 
 if TYPE_CHECKING:
     from afnio.autodiff import evaluator, evidence, lm_ops
-    from afnio.autodiff._dry_run import CriticCall, dry_run
+    from afnio.autodiff._dry_run import CriticCall, adry_run, dry_run
+    from afnio.autodiff.drawing import draw, draw_html, draw_svg
 
 __getattr__, __dir__ = _attach(
     __name__,
     {
         "CriticCall": "afnio.autodiff._dry_run:CriticCall",
-        "dry_run": "afnio.autodiff._dry_run:dry_run",
+        "adry_run": "afnio.autodiff._dry_run:adry_run",
+    "draw": "afnio.autodiff.drawing:draw",
+    "draw_html": "afnio.autodiff.drawing:draw_html",
+    "draw_svg": "afnio.autodiff.drawing:draw_svg",
+    "dry_run": "afnio.autodiff._dry_run:dry_run",
         "evaluator": "afnio.autodiff.evaluator",
         "evidence": "afnio.autodiff.evidence",
         "lm_ops": "afnio.autodiff.lm_ops",
@@ -57,6 +61,7 @@ __all__ = [
     "CriticCall",
     "Function",
     "abackward",
+    "adry_run",
     "agrad",
     "anomaly",
     "backward",
@@ -67,6 +72,8 @@ __all__ = [
     "decorators",
     "detect_anomaly",
     "draw",
+    "draw_html",
+    "draw_svg",
     "dry_run",
     "enable_grad",
     "evaluator",

@@ -17,13 +17,19 @@ from afnio.autodiff._prompts import (
     CRITIC_TARGET,
     CRITIC_USER,
 )
-from afnio.errors import GradientCountError, ReplyError
+from afnio.errors import ContextLengthError, GradientCountError, ReplyError
 
 MAX_TRIES: Final = 3
 """How often the critic is asked before its reply counts as unusable."""
 
 TEXT_LIMIT: Final = 12_000
 """Characters of one text shown to the critic; the middle of longer ones is cut."""
+
+PROMPT_LIMIT: Final = 60_000
+"""Characters of all texts in one prompt; the longest are cut first."""
+
+LEAST_PROMPT: Final = 2_000
+"""What the limit may shrink to for a model that says that the prompt does not fit."""
 
 Messages = list[dict[str, str]]
 
@@ -57,9 +63,26 @@ class Case:
 
 
 def render_critic(
-    case: Case, targets: Sequence[Target], system: str = CRITIC_SYSTEM
+    case: Case,
+    targets: Sequence[Target],
+    system: str = CRITIC_SYSTEM,
+    limit: int = PROMPT_LIMIT,
 ) -> Messages:
-    """Write the critic's messages; all text of the program is fenced."""
+    """Write the critic's messages; all text of the program is fenced.
+
+    Args:
+        case: The call, and the feedback on its reply.
+        targets: What feedback is wanted on.
+        system: The critic's own instructions.
+        limit: Characters of all texts of the program together.
+    """
+    texts = [str(turn["content"]) for turn in case.messages]
+    texts += [case.reply, case.feedback, *(target.text for target in targets)]
+    each = min(TEXT_LIMIT, fair_share([len(text) for text in texts], limit))
+
+    def _fenced(text: str, tag: str) -> str:
+        return fence(cut_middle(text, each), tag)
+
     turns = "\n".join(
         f"{turn['role']}:\n{_fenced(str(turn['content']), 'message')}"
         for turn in case.messages
@@ -92,8 +115,15 @@ def render_critic(
     ]
 
 
-def _fenced(text: str, tag: str) -> str:
-    return fence(cut_middle(text, TEXT_LIMIT), tag)
+def fair_share(sizes: Sequence[int], limit: int) -> int:
+    """Return the size to which the longest must be cut for all to fit in ``limit``."""
+    left = limit
+    for position, size in enumerate(ordered := sorted(sizes)):
+        share = left // (len(ordered) - position)
+        if size > share:
+            return share
+        left -= size
+    return limit
 
 
 def critic_schema(targets: Sequence[Target]) -> dict[str, Any]:
@@ -166,34 +196,48 @@ async def acriticize(
 ) -> Criticism:
     """Ask the backward model for feedback on each target.
 
-    Model calls: 1, and up to 2 more while its reply is unusable.
+    Model calls: 1, and up to 2 more while its reply is unusable. A prompt that the
+    model refuses as too long is sent again with its texts cut to half.
 
     Raises:
         StateError: No backward model client is set.
+        ContextLengthError: Not even a prompt of `LEAST_PROMPT` characters fits.
         ReplyError: Every reply was unusable; it carries the last one.
         GradientCountError: The last reply had other keys than asked for.
     """
     from afnio.models import get_backward_model_client
 
     client = get_backward_model_client()
-    messages = render_critic(case, targets, system)
     schema = critic_schema(targets)
-    for attempt in range(1, MAX_TRIES + 1):
-        reply = await client.agenerate(
-            messages, role="critic", sample_index=index, response_format=schema
-        )
+    limit, attempt = PROMPT_LIMIT, 1
+    messages = render_critic(case, targets, system, limit)
+    while True:
+        try:
+            reply = await client.agenerate(
+                messages, role="critic", sample_index=index, response_format=schema
+            )
+        except ContextLengthError:
+            limit //= 2
+            if limit < LEAST_PROMPT:
+                raise
+            messages = render_critic(case, targets, system, limit)
+            continue
         try:
             texts = parse_critic(reply.text, targets)
             return Criticism(tuple(texts), tuple(messages), reply.text or "")
         except (ReplyError, GradientCountError) as error:
             if attempt == MAX_TRIES:
-                error.add_note(
-                    f"The backward model replied unusably {MAX_TRIES} times; feedback "
-                    f"was wanted on: {', '.join(t.role or t.name for t in targets)}."
-                )
+                _explain(error, targets)
                 raise
+            attempt += 1
             messages = [*messages, *_repair(reply.text, error)]
-    raise AssertionError("unreachable")
+
+
+def _explain(error: Exception, targets: Sequence[Target]) -> None:
+    error.add_note(
+        f"The backward model replied unusably {MAX_TRIES} times; feedback was wanted "
+        f"on: {', '.join(target.role or target.name for target in targets)}."
+    )
 
 
 def _repair(reply: str | None, error: Exception) -> Messages:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from afnio import _dispatch
 from afnio._variable import Variable
 from afnio.autodiff._backward import GradInputs, plan_backward
+from afnio.autodiff._engine import Pass
 from afnio.models import ChatCompletionModel, Reply, Request, set_backward_model_client
 
 STAND_IN: Final = "(what the critic says here)"
@@ -62,8 +63,22 @@ def dry_run(
         grad_variables: As for `backward`.
         inputs: As for `backward`.
     """
-    recorder = _Recorder()
     work = plan_backward(variables, grad_variables, retain_graph=True, inputs=inputs)
+    return _dispatch.run_sync(_record(work))
+
+
+async def adry_run(
+    variables: Variable | Sequence[Variable],
+    grad_variables: Variable | Sequence[Variable | None] | None = None,
+    inputs: GradInputs | None = None,
+) -> tuple[CriticCall, ...]:
+    """Await what `dry_run` does."""
+    work = plan_backward(variables, grad_variables, retain_graph=True, inputs=inputs)
+    return await _dispatch.on_loop(_record(work))
+
+
+async def _record(work: Pass) -> tuple[CriticCall, ...]:
+    recorder = _Recorder()
     with set_backward_model_client(recorder):
-        _dispatch.run_sync(work.run())
+        await work.run()
     return tuple(recorder.calls)

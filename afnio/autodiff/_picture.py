@@ -13,7 +13,7 @@ from afnio._variable import Pending, Variable
 from afnio.autodiff._layout import Layout, Point, lay_out
 from afnio.autodiff.graph import AccumulateGrad, Node, topological
 
-_BOX: Final = (180, 44)
+_BOX: Final = (190, 44)
 """Width and height of a node, in pixels."""
 
 _GAP_ACROSS: Final = (28, 14)
@@ -200,10 +200,11 @@ class _Frame:
 
 def _box(node: Node, x: float, y: float) -> str:
     role = _role(node)
-    texts = [(node.name(), ""), (role, ' class="role"')] if role else [(node.name(), "")]
+    texts = [(node.name().removesuffix("Backward0"), "")]
+    texts += [(role, ' class="role"')] if role else []
     lines = "".join(
         f'<text{style} x="{x + 10:.0f}" y="{y + 18 + 16 * i:.0f}">'
-        f"{_clean(shorten(text, 27))}</text>"
+        f"{_clean(shorten(text, 26))}</text>"
         for i, (text, style) in enumerate(texts)
     )
     return (
@@ -226,6 +227,8 @@ def _kind(node: Node) -> str:
 def _role(node: Node) -> str:
     if isinstance(node, AccumulateGrad):
         return label_of(node.variable)
+    if node._job is not None and not node._job.succeeded():
+        return "(failed)" if node._job.done() else "(pending)"
     call = getattr(node, "call", None)
     return "" if call is None else str(call.role)
 

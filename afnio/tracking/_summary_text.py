@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         TestLook,
     )
 
-MAX_DECISIONS: Final = 12
+MAX_DECISIONS: Final = 4
 """Rejected candidates shown; accepted ones are all shown."""
 
 _STYLES: Final = {"+": "green", "-": "red", "@": "cyan", "[": "dim"}

@@ -171,10 +171,13 @@ class ValidationClosure:
     Attributes:
         blocks: Into how many parts the batches can be divided, so that an optimizer
             may stop before the last of them.
+        parameters: Gives all Variables that the results depend on, so that an
+            optimizer may keep the scores of values it has seen.
     """
 
     def __init__(self, agent: Module, batches: Sequence[Any]) -> None:
         self._step: Callable[..., Any] = agent.validation_step
+        self.parameters = agent.parameters
         self._batches = list(enumerate(batches))
         self.blocks = max(1, min(MAX_BLOCKS, len(batches)))
 

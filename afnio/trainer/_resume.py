@@ -170,6 +170,13 @@ async def apply_checkpoint(loop: FitLoop, checkpoint: Mapping[str, Any]) -> None
     loop.meter.load_state_dict(state["meter"])
     if loop.budget is not None and state["budget"] is not None:
         loop.budget.load_state_dict(state["budget"])
+    _restore_trainer(loop, state)
+    await fire(trainer, agent, "on_load_checkpoint", checkpoint)
+
+
+def _restore_trainer(loop: FitLoop, state: Mapping[str, Any]) -> None:
+    """Give the Trainer back what it knew."""
+    trainer = loop.trainer
     trainer.history[:] = [Record.from_dict(item) for item in state["history"]]
     trainer.logged_metrics.update(state["logged_metrics"])
     trainer.spend.load_state_dict(state["spend"])
@@ -185,7 +192,6 @@ async def apply_checkpoint(loop: FitLoop, checkpoint: Mapping[str, Any]) -> None
     if state["stop_reason"]:
         trainer.stop(state["stop_reason"])
     _restore_callbacks(trainer.callbacks, state["callbacks"])
-    await fire(trainer, agent, "on_load_checkpoint", checkpoint)
 
 
 def _names(callbacks: list[Any]) -> list[str]:

@@ -166,7 +166,7 @@ class TestFiles:
         state = json.loads(text)["state"]
         assert state["agent_state_dict"]["items"]["word"]["state"]["data"] == "bad"
         assert state["trainer"]["history"] == [r.to_dict() for r in trainer.history]
-        assert sum(line.startswith('   {"kind": ') for line in text.splitlines()) == 3
+        assert sum(line.startswith('    {"kind": ') for line in text.splitlines()) == 3
 
     def test_equal_fits_give_equal_bytes(self, tmp_path):
         """Nothing but time differs, and here no time passes."""

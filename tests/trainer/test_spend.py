@@ -99,10 +99,11 @@ def test_a_cleared_meter_goes_on_counting():
     spend = Spend()
     with spend.watching([model]):
         model.chat(ask)
-        assert spend.calls() == 1
-        model.clear_usage()
         model.chat(ask, sample_index=1)
         assert spend.calls() == 2
+        model.clear_usage()
+        model.chat(ask, sample_index=2)
+        assert spend.calls() == 3
 
 
 def test_clients_found_later_are_watched_until_the_end():
