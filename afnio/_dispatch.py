@@ -137,7 +137,9 @@ async def call_user(fn: Callable[..., Any], *args: Any, order: int = 0) -> Any:
         *args: Its arguments.
         order: Among functions ready at once, the lowest runs first.
     """
-    if inspect.iscoroutinefunction(fn):
+    if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
+        getattr(fn, "__call__", None)  # noqa: B004 - an object with an async call
+    ):
         return await fn(*args)
     result = await _off_loop(fn, args, lambda job: home().lane.submit(job, order))
     return await result if inspect.isawaitable(result) else result
@@ -173,8 +175,17 @@ async def _off_loop(
     start(job)
     try:
         return await answer
+    except asyncio.CancelledError:
+        answer.on_done(partial(_discard, answer))
+        raise
     finally:
         wanted = False
+
+
+def _discard(answer: Deferred[Any]) -> None:
+    """Close what nobody awaits any more."""
+    if answer.succeeded() and inspect.iscoroutine(result := answer.result()):
+        result.close()
 
 
 def is_on_loop() -> bool:

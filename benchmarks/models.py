@@ -82,9 +82,7 @@ def tasks(url: str, numbers: range) -> None:
 
 def _client(url: str, **settings: Any) -> OpenAI:
     limits = Limits(concurrency=WORKERS)
-    return OpenAI(
-        api_key="k", base_url=url, model="gpt-4o", limits=limits, **settings
-    )
+    return OpenAI(api_key="k", base_url=url, model="gpt-4o", limits=limits, **settings)
 
 
 def calls(url: str, numbers: range) -> None:

@@ -28,7 +28,7 @@ TEXT_LIMIT: Final = 12_000
 PROMPT_LIMIT: Final = 60_000
 """Characters of all texts in one prompt; the longest are cut first."""
 
-LEAST_PROMPT: Final = 2_000
+LEAST_PROMPT: Final = 1_000
 """What the limit may shrink to for a model that says that the prompt does not fit."""
 
 Messages = list[dict[str, str]]
@@ -76,9 +76,7 @@ def render_critic(
         system: The critic's own instructions.
         limit: Characters of all texts of the program together.
     """
-    texts = [str(turn["content"]) for turn in case.messages]
-    texts += [case.reply, case.feedback, *(target.text for target in targets)]
-    each = min(TEXT_LIMIT, fair_share([len(text) for text in texts], limit))
+    each = min(TEXT_LIMIT, fair_share(_sizes(case, targets), limit))
 
     def _fenced(text: str, tag: str) -> str:
         return fence(cut_middle(text, each), tag)
@@ -113,6 +111,12 @@ def render_critic(
         {"role": "system", "content": system},
         {"role": "user", "content": user},
     ]
+
+
+def _sizes(case: Case, targets: Sequence[Target]) -> list[int]:
+    texts = [str(turn["content"]) for turn in case.messages]
+    texts += [case.reply, case.feedback, *(target.text for target in targets)]
+    return [len(text) for text in texts]
 
 
 def fair_share(sizes: Sequence[int], limit: int) -> int:
@@ -217,7 +221,7 @@ async def acriticize(
                 messages, role="critic", sample_index=index, response_format=schema
             )
         except ContextLengthError:
-            limit //= 2
+            limit = min(limit, sum(_sizes(case, targets))) // 2
             if limit < LEAST_PROMPT:
                 raise
             messages = render_critic(case, targets, system, limit)

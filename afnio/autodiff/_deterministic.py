@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
+import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from afnio._dispatch import run_sync
@@ -81,46 +82,71 @@ class DeterministicEvaluator(Op):
         reduction_fn_purpose: str | Variable | None = None,
     ) -> tuple[Any, Any]:
         """Score every sample, then reduce."""
-        ctx.purpose = common.words(eval_fn_purpose)
-        ctx.prediction = prediction
-        ctx.save_for_backward(prediction)
         goal = target.data if isinstance(target, Variable) else target
-        scores = _score_all(common.pairs(prediction.data, goal), eval_fn)
-        ctx.evidence = tuple(
-            Evidence(
-                index=index,
-                output=predicted,
-                target=expected,
-                score=score,
-                success=common.succeeded(score, success_fn),
-            )
-            for index, (predicted, expected, score) in enumerate(scores)
-        )
-        if not isinstance(prediction.data, list):
-            return scores[0][2], common.sentence(ctx.purpose, ctx.evidence[0])
+        samples = common.pairs(prediction.data, goal)
+        rule = Rule(eval_fn, common.words(eval_fn_purpose), success_fn)
         reduction = Reduction(reduction_fn, common.words(reduction_fn_purpose))
-        total = common.reduce_scores([score for _, _, score in scores], reduction)
-        words = common.batch_explanation(ctx.purpose, ctx.evidence, reduction, total)
-        return total, words
+        return evaluate(ctx, prediction, samples, rule, reduction)
 
     @staticmethod
     def backward(ctx: FunctionNode, *grads: Variable) -> tuple[Any, ...]:
         """Write feedback on the prediction, without asking a model."""
         (prediction,) = ctx.saved_variables
-
-        def write(record: Evidence) -> str:
-            return common.miss_feedback(ctx.purpose, str(prediction.role), record)
-
-        result = common.gradient(prediction, ctx.evidence, grads, write)
+        result = common.gradient(prediction, ctx.evidence, grads, ctx.write)
         return (result, *(None for _ in ctx._counts[1:]))
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one sample is scored, and what is said about it."""
+
+    eval_fn: EvalFn
+    purpose: str
+    success_fn: Callable[[list[Any]], Any] | None = None
+    say: Callable[[Evidence], str] | None = None
+    """Explains one sample; None uses the sentence that all evaluators share."""
+    write: Callable[[Evidence], str] | None = None
+    """Words the feedback on a sample that was wrong; None uses the shared words."""
+    show: Callable[[Any], Any] | None = None
+    """What the evidence shows of a target; None shows it as it is."""
+
+
+def evaluate(
+    ctx: FunctionNode,
+    prediction: Variable,
+    samples: list[tuple[Any, Any]],
+    rule: Rule,
+    reduction: Reduction,
+) -> tuple[Any, Any]:
+    """Score every sample by a rule, reduce, and keep what backward needs."""
+    batch = isinstance(prediction.data, list)
+    ctx.save_for_backward(prediction)
+    ctx.write = rule.write or functools.partial(
+        common.miss_feedback, rule.purpose, str(prediction.role)
+    )
+    ctx.evidence = tuple(
+        Evidence(
+            index=index,
+            output=predicted,
+            target=expected if rule.show is None else rule.show(expected),
+            score=score,
+            success=common.succeeded(score, rule.success_fn),
+        )
+        for index, (predicted, expected, score) in enumerate(
+            _score_all(samples, rule.eval_fn, batch=batch)
+        )
+    )
+    return common.conclude(
+        rule.purpose, ctx.evidence, reduction, batch=batch, say=rule.say
+    )
+
+
 def _score_all(
-    samples: list[tuple[Any, Any]], eval_fn: EvalFn
+    samples: list[tuple[Any, Any]], eval_fn: EvalFn, *, batch: bool
 ) -> list[tuple[Any, Any, Any]]:
     scored = []
     for index, (predicted, expected) in enumerate(samples):
-        if predicted is None and len(samples) > 1:
+        if predicted is None and batch:
             scored.append((predicted, expected, None))
             continue
         try:
@@ -136,54 +162,3 @@ def _score_all(
 
 async def _await(awaitable: Any) -> Any:
     return await awaitable
-
-
-def exact_match(prediction: Any, target: Any) -> int:
-    """Return 1 if both are equal, else 0."""
-    return int(prediction == target)
-
-
-def all_match(scores: list[Any]) -> bool:
-    """Whether every score is 1."""
-    return all(score == 1 for score in scores)
-
-
-@evaluator
-class ExactMatchEvaluator(DeterministicEvaluator):
-    """Score 1 where prediction and target are equal, else 0.
-
-    ``apply(prediction, target, reduction_fn=sum, reduction_fn_purpose="summation")``;
-    everything else is as for `DeterministicEvaluator`.
-    """
-
-    @staticmethod
-    def plan(  # type: ignore[override]
-        prediction: Variable,
-        target: Any,
-        reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
-        reduction_fn_purpose: str | Variable | None = "summation",
-    ) -> tuple[str, ...]:
-        """Validate and return the roles of score and explanation."""
-        reduction = Reduction(reduction_fn, reduction_fn_purpose)  # type: ignore[arg-type]
-        common.validate(prediction, target, reduction)
-        return common.roles_of(prediction)
-
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: FunctionNode,
-        prediction: Variable,
-        target: Any,
-        reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
-        reduction_fn_purpose: str | Variable | None = "summation",
-    ) -> tuple[Any, Any]:
-        """Compare every sample, then reduce."""
-        return DeterministicEvaluator.forward(
-            ctx,
-            prediction,
-            target,
-            exact_match,
-            "exact match",
-            all_match,
-            reduction_fn,
-            reduction_fn_purpose,
-        )

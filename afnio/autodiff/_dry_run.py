@@ -11,7 +11,8 @@ from afnio import _dispatch
 from afnio._variable import Variable
 from afnio.autodiff._backward import GradInputs, plan_backward
 from afnio.autodiff._engine import Pass
-from afnio.models import ChatCompletionModel, Reply, Request, set_backward_model_client
+from afnio.models import ChatCompletionModel, Reply, set_backward_model_client
+from afnio.models._messages import Messages
 
 STAND_IN: Final = "(what the critic says here)"
 """Stands for feedback that an earlier critic call would have written."""
@@ -32,16 +33,19 @@ class CriticCall:
 
 
 class _Recorder(ChatCompletionModel):
-    """Keeps requests and answers in the form that the critic is asked for."""
+    """Keeps requests and answers in the form that the critic is asked for.
+
+    It answers before the call path, so no cache, budget or limit notices.
+    """
 
     def __init__(self) -> None:
         super().__init__(provider="dry-run")
         self.calls: list[CriticCall] = []
-        self.set_price("", input=0, output=0)
 
-    async def _send(self, request: Request) -> Reply:
-        self.calls.append(CriticCall(tuple(request.messages)))
-        schema = request.args["response_format"]["json_schema"]["schema"]
+    async def agenerate(self, messages: Messages, **args: Any) -> Reply:
+        """Note the request; say something of every input that it asks about."""
+        self.calls.append(CriticCall(tuple(messages)))
+        schema = args["response_format"]["json_schema"]["schema"]
         return Reply(json.dumps(dict.fromkeys(schema["required"], STAND_IN)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,21 +45,31 @@ def validate(
         InputTypeError: A wrong type.
         InputValueError: Lengths differ, or the reduction has no purpose.
     """
+    validate_parts(prediction, reduction)
+    _validate_target(target, optional)
+    targets = [target] if isinstance(target, Variable) else []
+    if (data := known([prediction, *targets])) is not None:
+        pairs(data[0], data[1] if targets else target)
+
+
+def validate_parts(prediction: Any, reduction: Reduction) -> None:
+    """Raise unless prediction and reduction are of the right kind.
+
+    Raises:
+        InputTypeError: A wrong type.
+        InputValueError: The reduction has no purpose.
+    """
     if not isinstance(prediction, Variable):
         raise InputTypeError(
             f"prediction must be a Variable, got {type(prediction).__name__}: "
             f"{shorten(prediction)}."
         )
-    _validate_target(target, optional)
     if reduction.fn is not None and not callable(reduction.fn):
         raise InputTypeError(
             f"reduction_fn must be callable or None, got {type(reduction.fn).__name__}."
         )
     if reduction.fn is not None:
         require_words("reduction_fn_purpose", reduction.purpose)
-    targets = [target] if isinstance(target, Variable) else []
-    if (data := known([prediction, *targets])) is not None:
-        pairs(data[0], data[1] if targets else target)
 
 
 def _validate_target(target: Any, optional: bool) -> None:
@@ -129,11 +140,31 @@ def succeeded(score: Any, success_fn: Callable[[list[Any]], Any] | None) -> bool
     return not isinstance(score, str) and bool(score == 1)
 
 
+def require_text(value: Any, evaluation: str) -> str:
+    """Return a prediction that has to be text.
+
+    Raises:
+        InputTypeError: It is something else, so it cannot be evaluated.
+    """
+    if not isinstance(value, str):
+        raise InputTypeError(
+            f"the {evaluation} evaluation needs text, got {type(value).__name__}: "
+            f"{shorten(value)}."
+        )
+    return value
+
+
 def reduce_scores(scores: list[Any], reduction: Reduction) -> Any:
-    """Return the batch's score; samples that are missing do not count."""
+    """Return the batch's score; samples that are missing do not count.
+
+    A batch in which every sample is missing has no score.
+    """
     if reduction.fn is None:
         return normalize(scores)
-    return normalize(reduction.fn([score for score in scores if score is not None]))
+    present = [score for score in scores if score is not None]
+    if scores and not present:
+        return None
+    return normalize(reduction.fn(present))
 
 
 def sentence(purpose: str, record: Evidence) -> str:
@@ -145,18 +176,42 @@ def sentence(purpose: str, record: Evidence) -> str:
     )
 
 
+def conclude(
+    purpose: str,
+    records: Sequence[Evidence],
+    reduction: Reduction,
+    *,
+    batch: bool,
+    say: Callable[[Evidence], str] | None = None,
+) -> tuple[Any, Any]:
+    """Return score and explanation of all samples.
+
+    Args:
+        purpose: What the evaluation is, in words.
+        records: One per sample.
+        reduction: Makes one score of a batch's.
+        batch: Whether the prediction is a batch.
+        say: Explains one sample; without it, `sentence` does.
+    """
+    say = functools.partial(sentence, purpose) if say is None else say
+    if not batch:
+        return records[0].score, say(records[0])
+    total = reduce_scores([record.score for record in records], reduction)
+    sentences = [say(record) for record in records]
+    return total, batch_explanation(purpose, sentences, reduction, total)
+
+
 def batch_explanation(
-    purpose: str, records: Sequence[Evidence], reduction: Reduction, total: Any
+    purpose: str, sentences: list[str], reduction: Reduction, total: Any
 ) -> Any:
     """Explain a batch: a sentence per sample, or a list of them without reduction."""
-    sentences = [sentence(purpose, record) for record in records]
     if reduction.fn is None:
         return sentences
     numbered = "\n".join(
-        f"{record.index}: {s}" for record, s in zip(records, sentences, strict=True)
+        f"{index}: {sentence}" for index, sentence in enumerate(sentences)
     )
     return (
-        f"{numbered}\nThe {purpose} evaluation was aggregated over {len(records)} "
+        f"{numbered}\nThe {purpose} evaluation was aggregated over {len(sentences)} "
         f"samples by {words(reduction.purpose)} and gave the aggregated score: {total}."
     )
 
@@ -170,13 +225,14 @@ def miss_feedback(purpose: str, role: str, record: Evidence) -> str:
             "purpose": purpose,
             "role": role or "prediction",
             "score": record.score,
-            "prediction": _fenced(record.output, "prediction"),
-            "target": _fenced(record.target, "target"),
+            "prediction": fenced(record.output, "prediction"),
+            "target": fenced(record.target, "target"),
         },
     )
 
 
-def _fenced(value: Any, tag: str) -> str:
+def fenced(value: Any, tag: str) -> str:
+    """Return a value as text between tags, its middle cut if it is long."""
     return fence(cut_middle(str(value), _SHOWN), tag)
 
 

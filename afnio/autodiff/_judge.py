@@ -8,25 +8,27 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from afnio._dispatch import call_user, gather
-from afnio._text import cut_middle, fill, shorten
+from afnio._text import fill, shorten
 from afnio._variable import Variable
 from afnio.autodiff import _chat
 from afnio.autodiff import _evaluation as common
 from afnio.autodiff._credit import Call, aassign
-from afnio.autodiff._critic import TEXT_LIMIT, parse_json_object
 from afnio.autodiff._evaluation import Reduction
 from afnio.autodiff._merge import batched, is_empty
 from afnio.autodiff._ops_common import known
-from afnio.autodiff._prompts import JUDGE_FEEDBACK, JUDGE_REPAIR, JUDGE_SELF_REVIEW
-from afnio.autodiff._sampling import next_index
+from afnio.autodiff._prompts import JUDGE_FEEDBACK, JUDGE_SELF_REVIEW
+from afnio.autodiff._verdict_evaluator import (
+    Form,
+    ajudge,
+    check_range,
+    constrained,
+    score_form,
+)
 from afnio.autodiff.decorators import evaluator
 from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.function import FunctionNode, Op
 from afnio.autodiff.lm_ops import place_grads, require_client
-from afnio.errors import InputTypeError, InputValueError, ReplyError
-
-MAX_TRIES: Final = 3
-"""How often the judge is asked before its reply counts as unusable."""
+from afnio.errors import InputTypeError, InputValueError
 
 _MESSAGES: Final = 1
 _PREDICTION: Final = 2
@@ -41,7 +43,7 @@ class LMJudgeEvaluator(Op):
 
     ``apply(forward_model_client, messages, prediction, target=None, inputs=None,
     success_fn=None, reduction_fn=sum, reduction_fn_purpose="summation",
-    eval_mode=True, **completion_args)``.
+    eval_mode=True, score_range=None, response_schema=False, **completion_args)``.
 
     Args of apply:
         forward_model_client: The judge.
@@ -51,11 +53,16 @@ class LMJudgeEvaluator(Op):
         prediction: The Variable to judge; a list is a batch.
         target: What was expected, if anything.
         inputs: Values of further placeholders.
-        success_fn: Whether scores are the best possible; without it, True or 1 is.
+        success_fn: Whether scores are the best possible; without it, the end of
+            ``score_range`` is, or True or 1.
         reduction_fn: Makes one score of a batch's; None keeps the list.
         reduction_fn_purpose: What it computes, in words.
         eval_mode: True sends feedback to the prediction; False trains the judge
             itself: feedback goes to messages and inputs.
+        score_range: ``(lowest, highest)``: any other score is no verdict, so the judge
+            is asked again. Without it, a number, text or bool is taken.
+        response_schema: Constrain the reply to a verdict, by ``response_format``, where
+            the provider can.
         **completion_args: Passed to the client unchanged.
 
     Model calls: one per sample, and up to 2 more for each while its reply is unusable;
@@ -65,6 +72,9 @@ class LMJudgeEvaluator(Op):
         InputTypeError: An argument of the wrong type.
         InputValueError: Lengths differ, or an input is called prediction or target.
         ReplyError: When the score is read: the judge's replies were unusable.
+
+    A scalar prediction of None, and a reply without a usable score after all tries, are
+    errors, not scores; a sample of a batch that is None has no score.
     """
 
     @staticmethod
@@ -78,10 +88,13 @@ class LMJudgeEvaluator(Op):
         reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
         reduction_fn_purpose: str | Variable | None = "summation",
         eval_mode: bool | Variable = True,
+        score_range: Any = None,
+        response_schema: bool = False,
         **completion_args: Any,
     ) -> tuple[str, ...]:
         """Validate and return the roles of score and explanation."""
-        del completion_args
+        form = score_form(check_range(common.words(score_range)))
+        constrained(completion_args, form, common.words(response_schema))
         require_client(forward_model_client, "forward_model_client")
         _chat.validate_messages(messages)
         _chat.validate_inputs(inputs)
@@ -122,13 +135,20 @@ class LMJudgeEvaluator(Op):
         reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
         reduction_fn_purpose: str | Variable | None = "summation",
         eval_mode: bool | Variable = True,
+        score_range: Any = None,
+        response_schema: bool = False,
         **completion_args: Any,
     ) -> tuple[Any, Any]:
         """Judge every sample at once, then reduce."""
+        bounds = check_range(common.words(score_range))
+        form = score_form(bounds)
+        args = constrained(completion_args, form, common.words(response_schema))
         size, samples = _prepare(messages, prediction, target, inputs)
         verdicts = await gather(
-            _ajudge(forward_model_client, sample, completion_args) for sample in samples
+            _averdict(forward_model_client, sample, args, form) for sample in samples
         )
+        if bounds is not None and success_fn is None:
+            success_fn = functools.partial(_are_best, bounds[1])
         goal = common.words(target)
         predictions = _chat.column(prediction)
         ctx.evidence = tuple(
@@ -216,6 +236,8 @@ def _prepare(
     _chat.check_placeholders(messages, list(columns), strict=False)
     goal = common.words(target)
     common.pairs(prediction.data, goal)
+    if prediction.data is None:
+        raise InputTypeError("the judge got no prediction: its data is None.")
     columns |= {"prediction": prediction.data}
     if goal is not None:
         columns |= {"target": list(goal) if isinstance(goal, tuple) else goal}
@@ -223,58 +245,25 @@ def _prepare(
     return size, _chat.render(messages, columns, size)
 
 
-def _at(data: Any, index: int) -> Any:
-    return data[index] if isinstance(data, (list, tuple)) else data
-
-
-async def _ajudge(
-    client: Any, sample: _chat.Sample | None, args: Mapping[str, Any]
+async def _averdict(
+    client: Any,
+    sample: _chat.Sample | None,
+    args: Mapping[str, Any],
+    form: Form[tuple[Any, str]],
 ) -> tuple[Any, str, str | None]:
-    """Return score, explanation and raw reply of one sample."""
+    """Return score, explanation and raw reply; a missing sample has no score."""
     if sample is None:
         return None, "", None
-    messages: list[dict[str, Any]] = [dict(turn) for turn in sample.messages]
-    index = next_index(client, sample.messages, args)
-    for attempt in range(1, MAX_TRIES + 1):
-        reply = await client.agenerate(
-            messages, role="judge", sample_index=index, **args
-        )
-        try:
-            score, explanation = _verdict(reply.text)
-        except ReplyError as error:
-            if attempt == MAX_TRIES:
-                error.add_note(f"The judge replied unusably {MAX_TRIES} times.")
-                error.add_note(f"while judging sample {sample.index}")
-                raise
-            messages = [*messages, *_repair(reply.text, error)]
-            continue
-        return score, explanation, reply.text
-    raise AssertionError("unreachable")
+    (score, explanation), reply = await ajudge(client, sample, args, form)
+    return score, explanation, reply
 
 
-def _verdict(reply: str | None) -> tuple[Any, str]:
-    found = parse_json_object(reply)
-    missing = [key for key in ("score", "explanation") if key not in found]
-    if missing:
-        raise ReplyError(
-            f"the judge's JSON lacks {' and '.join(map(repr, missing))}: "
-            f"{shorten(reply)}.",
-            reply=reply,
-        )
-    score, explanation = found["score"], found["explanation"]
-    if not isinstance(score, (bool, int, float, str)):
-        raise ReplyError(
-            f"the judge's score must be a number, text or bool, got {shorten(score)}.",
-            reply=reply,
-        )
-    return score, explanation if isinstance(explanation, str) else str(explanation)
+def _are_best(best: float, scores: list[Any]) -> bool:
+    return all(score == best for score in scores)
 
 
-def _repair(reply: str | None, error: Exception) -> list[dict[str, Any]]:
-    return [
-        {"role": "assistant", "content": cut_middle(reply or "", TEXT_LIMIT)},
-        {"role": "user", "content": fill(JUDGE_REPAIR, {"reason": str(error)})},
-    ]
+def _at(data: Any, index: int) -> Any:
+    return data[index] if isinstance(data, (list, tuple)) else data
 
 
 def _explain(records: tuple[Evidence, ...], reduction: Reduction, total: Any) -> str:

@@ -93,7 +93,9 @@ def _rows(ranks: Sequence[int], links: Sequence[tuple[Cell, Cell]]) -> list[list
     return rows
 
 
-def _neighbours(links: Sequence[tuple[Cell, Cell]]) -> dict[tuple[Cell, int], list[Cell]]:
+def _neighbours(
+    links: Sequence[tuple[Cell, Cell]],
+) -> dict[tuple[Cell, int], list[Cell]]:
     """Map a cell and -1 or 1 to what it is linked to in the layer before or after."""
     found: dict[tuple[Cell, int], list[Cell]] = defaultdict(list)
     for start, end in links:
@@ -110,7 +112,7 @@ def _ordered(
     index = {cell: float(i) for row in rows for i, cell in enumerate(row)}
     for sweep in range(_SWEEPS):
         step = -1 if sweep % 2 == 0 else 1
-        for row in rows[:: -step]:
+        for row in rows[::-step]:
             middle = {cell: _mean(near[cell, step], index, index[cell]) for cell in row}
             row.sort(key=middle.__getitem__)
             index.update((cell, float(i)) for i, cell in enumerate(row))

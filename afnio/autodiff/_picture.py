@@ -246,7 +246,9 @@ def _facts(node: Node) -> Iterator[tuple[str, str]]:
             yield "feedback", _value(gradient)
         return
     call = getattr(node, "call", None)
-    samples = [] if call is None else [item for item in call.samples if item is not None]
+    samples = (
+        [] if call is None else [item for item in call.samples if item is not None]
+    )
     if samples:
         sent = f"sent (sample 1 of {len(samples)})" if call.batched else "sent"
         for turn in samples[0].messages[:_ENTRIES]:

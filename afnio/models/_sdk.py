@@ -26,6 +26,7 @@ from afnio.models._limits import Limits
 from afnio.models._loop_local import LoopLocal
 from afnio.models._prices import PriceBook
 from afnio.models._retry import RetryPolicy
+from afnio.models._transport import quicken
 from afnio.models.model import ChatCompletionModel
 
 T = TypeVar("T")
@@ -185,7 +186,10 @@ class SdkModel(ChatCompletionModel):
             options["api_key"] = key
         if self._timeout is not None:
             options["timeout"] = self._timeout
-        return make(base_url=self._base_url, max_retries=0, **options)
+        client = make(base_url=self._base_url, max_retries=0, **options)
+        if options.get("http_client") is None:
+            quicken(getattr(client, "_client", None))
+        return client
 
     async def _post(self, path: str, args: Mapping[str, Any], body: Any) -> Answer:
         """Ask once; the SDK brings authentication, headers, connection and errors.
@@ -209,7 +213,7 @@ class SdkModel(ChatCompletionModel):
         response = await self._guarded(
             sdk.post(
                 path,
-                cast_to=response_type(sdk),
+                cast_to=response_type(sys.modules[self._package]),
                 body={**sent, **body},
                 options=options,
             ),

@@ -7,8 +7,7 @@ import json
 import pytest
 
 from afnio import Variable
-from afnio.autodiff import critic_prompt, dry_run, get_critic_prompt, grad
-from afnio.autodiff._dry_run import STAND_IN
+from afnio.autodiff import critic_prompt, get_critic_prompt, grad
 from afnio.autodiff._prompts import CRITIC_SYSTEM
 from afnio.autodiff.evaluator import ExactMatchEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
@@ -140,33 +139,3 @@ def test_critic_prompt_wants_text():
         with pytest.raises(TypeError, match="critic_prompt"), critic_prompt(wrong):
             pass
     assert get_critic_prompt().data == CRITIC_SYSTEM
-
-
-def test_dry_run_returns_the_prompts_and_changes_nothing():
-    """The prompts are what a backward then really sends."""
-    system, reply = program()
-    calls = dry_run(reply, Variable("too short"))
-    assert len(calls) == 1
-    assert calls[0].characters > 0
-    assert system.grad == []
-    log = []
-    with set_backward_model_client(critic(log)):
-        reply.backward(Variable("too short"))
-    assert list(calls[0].messages) == list(log[0])
-
-
-def test_dry_run_of_two_calls_in_a_row():
-    """What an earlier critic would say is stood in for, and said so."""
-    _, first = program()
-    model = ScriptedModel(lambda messages, **args: "longer")
-    second = ChatCompletion.apply(model, [{"role": "user", "content": [first]}])
-    calls = dry_run(second, Variable("bad"))
-    assert len(calls) == 2
-    assert STAND_IN not in str(calls[0].messages)
-    assert STAND_IN in str(calls[1].messages)
-
-
-def test_dry_run_of_full_success_sends_nothing():
-    """Samples that are right need no critic."""
-    _, reply = program(answers="yes")
-    assert dry_run(ExactMatchEvaluator.apply(reply, "yes")[1]) == ()

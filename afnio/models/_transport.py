@@ -1,0 +1,90 @@
+"""A pool of HTTP connections that does not slow down with their number.
+
+The pool under the SDKs looks at each of its connections, with a system call for most,
+whenever a request starts or ends; with 32 connections that is a quarter of all the time
+that a call takes. See ``docs/design/0007-transport.md``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+
+def quicken(http_client: Any) -> None:
+    """Give ``http_client``, an SDK's, a pool of ours; leave unknown kinds as they are.
+
+    Its connections, and so TLS, proxies and timeouts, are still made and served by the
+    library.
+    """
+    transport = getattr(http_client, "_transport", None)
+    pool = getattr(transport, "_pool", None)
+    create = getattr(pool, "create_connection", None)
+    if create is None or getattr(pool, "_http2", True):
+        return
+    transport._pool = Pool(create)  # type: ignore[union-attr]
+
+
+class Pool:
+    """Keeps idle connections and hands out the one that was used last.
+
+    How many there are is decided by who asks: afnio's limiter.
+
+    Args:
+        create: Makes the connection of an origin, as the library's own pool does.
+    """
+
+    def __init__(self, create: Callable[[Any], Any]) -> None:
+        self._create = create
+        self._idle: dict[Any, deque[Any]] = {}
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send one request; its connection comes back when the response is closed."""
+        origin = request.url.origin
+        key = (origin.scheme, origin.host, origin.port)
+        idle = self._idle.setdefault(key, deque())
+        connection = await _fresh(idle) or self._create(origin)
+        response = await connection.handle_async_request(request)
+        response.stream = _Body(response.stream, connection, idle)
+        return response
+
+    async def aclose(self) -> None:
+        """Close what is idle; what is busy closes when its response does."""
+        for idle in self._idle.values():
+            while idle:
+                await idle.pop().aclose()
+
+
+async def _fresh(idle: deque[Any]) -> Any:
+    """Take the connection used last, if it still stands; close old ones on the way."""
+    while len(idle) > 1 and idle[0].has_expired():
+        await idle.popleft().aclose()
+    while idle:
+        connection = idle.pop()
+        if not connection.has_expired():
+            return connection
+        await connection.aclose()
+    return None
+
+
+class _Body:
+    """A response's body; closing it gives the connection back."""
+
+    def __init__(self, stream: Any, connection: Any, idle: deque[Any]) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._idle = idle
+        self._is_open = True
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks: AsyncIterator[bytes] = aiter(self._stream)
+        return chunks
+
+    async def aclose(self) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        await self._stream.aclose()
+        if self._connection.is_idle():
+            self._idle.append(self._connection)

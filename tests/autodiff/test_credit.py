@@ -1,0 +1,162 @@
+"""Who assigns credit: modes, labels, and what success costs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from afnio import Variable
+from afnio.autodiff import credit_mode, get_credit_mode
+from afnio.autodiff.evaluator import DeterministicEvaluator, ExactMatchEvaluator
+from afnio.autodiff.lm_ops import ChatCompletion
+from afnio.cognitive.parameter import Parameter
+from afnio.models import set_backward_model_client
+from afnio.models.testing import ScriptedModel, feedback
+
+
+def call(*parts, answer="no"):
+    """Return the reply to a message made of Variables."""
+    model = ScriptedModel(answer)
+    return ChatCompletion.apply(model, [{"role": "user", "content": list(parts)}])
+
+
+class TestSuccess:
+    @pytest.mark.parametrize("start", ["score", "explanation"])
+    def test_a19_success_costs_nothing(self, start):
+        """A19: a right answer appends one empty Variable and asks nobody."""
+        prompt = Parameter("Answer.", role="system prompt")
+        results = ExactMatchEvaluator.apply(call(prompt, answer="yes"), "yes")
+        client = ScriptedModel([])
+        with set_backward_model_client(client):
+            results[0 if start == "score" else 1].backward()
+        assert [grad.data for grad in prompt.grad] == [""]
+        assert prompt.grad[0].role == "feedback to system prompt"
+        assert prompt.grad[0].evidence[0].success is True
+        assert client.requests == []
+
+    def test_a19_through_two_calls(self):
+        """Nothing to improve travels through every call on the way for free."""
+        first, second = Parameter("a", role="first"), Parameter("b", role="second")
+        reply = call(second, call(first), answer="yes")
+        client = ScriptedModel([])
+        with set_backward_model_client(client):
+            ExactMatchEvaluator.apply(reply, "yes")[1].backward()
+        assert [grad.data for grad in (*first.grad, *second.grad)] == ["", ""]
+        assert client.requests == []
+
+    def test_success_fn_decides(self):
+        """A score that the evaluator calls the best costs nothing, whatever it is."""
+        prompt = Parameter("Answer.", role="system prompt")
+        result = DeterministicEvaluator.apply(
+            call(prompt),
+            "yes",
+            lambda predicted, _: len(predicted),
+            "length",
+            success_fn=lambda scores: scores[0] <= 2,
+        )
+        client = ScriptedModel([])
+        with set_backward_model_client(client):
+            result[1].backward()
+        assert [grad.data for grad in prompt.grad] == [""]
+        assert client.requests == []
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("param", "label"),
+        [
+            (Parameter("x", role="style guide", name="guide"), "input_1: style guide"),
+            (Parameter("x", name="guide"), "input_1: guide"),
+            (Parameter("x"), "input_1: parameter"),
+            (Variable("x", "tone", requires_grad=True), "input_1: tone"),
+            (Variable("x", requires_grad=True), "input_1: an input of the call"),
+        ],
+    )
+    def test_the_critic_is_told_what_each_input_is(self, param, label):
+        """By its role, or else by the Parameter's name; never as None."""
+        client = ScriptedModel(feedback("be exact"))
+        reply = call(param)
+        with set_backward_model_client(client):
+            reply.backward(Variable("bad"))
+        asked = client.requests[0].messages[1]["content"]
+        assert f"\n{label}\n<input>\nx\n</input>" in asked
+        assert "None" not in asked
+        assert param.grad[0].data == "be exact"
+
+
+class TestModes:
+    def test_critic_is_the_default_and_blocks_nest(self):
+        """The mode ends with its block, also after an error."""
+        assert get_credit_mode() == "critic"
+        with credit_mode("passthrough"):
+            with credit_mode("critic"):
+                assert get_credit_mode() == "critic"
+            with pytest.raises(KeyError), credit_mode("critic"):
+                raise KeyError
+            assert get_credit_mode() == "passthrough"
+        assert get_credit_mode() == "critic"
+
+    def test_unknown_mode(self):
+        """The error says which there are."""
+        with (
+            pytest.raises(ValueError, match="'critic' or 'passthrough', got 'both'"),
+            credit_mode("both"),
+        ):
+            pass
+
+    def test_tasks_and_threads_have_their_own(self):
+        """A mode set here does not reach another thread, or a task made before."""
+        seen = []
+        with credit_mode("passthrough"):
+            thread = threading.Thread(target=lambda: seen.append(get_credit_mode()))
+            thread.start()
+            thread.join()
+
+        async def main():
+            async def look():
+                await asyncio.sleep(0)
+                return get_credit_mode()
+
+            before = asyncio.create_task(look())
+            with credit_mode("passthrough"):
+                return await before, await asyncio.create_task(look())
+
+        assert seen == ["critic"]
+        assert asyncio.run(main()) == ("critic", "passthrough")
+
+    def test_passthrough_hands_on_as_it_is(self):
+        """Every tracked input gets the words themselves, and no model is needed."""
+        first, second = Parameter("a", role="first"), Parameter("b", role="second")
+        client = ScriptedModel([])
+        with set_backward_model_client(client), credit_mode("passthrough"):
+            call(second, call(first)).backward(Variable("too long"))
+        assert [grad.data for grad in first.grad] == ["too long"]
+        assert [grad.data for grad in second.grad] == ["too long"]
+        assert first.grad[0].evidence[0].critique == "too long"
+        assert client.requests == []
+
+    def test_passthrough_of_a_batch_keeps_samples_apart(self):
+        """A batched input gets its own sample's words; right samples none."""
+        items = Variable(["a", "b"], "items", requires_grad=True)
+        reply = ChatCompletion.apply(
+            ScriptedModel(lambda messages, **_: messages[0]["content"]),
+            [{"role": "user", "content": [Variable("{x}")]}],
+            inputs={"x": items},
+        )
+        with credit_mode("passthrough"):
+            ExactMatchEvaluator.apply(reply, ["a", "?"])[1].backward()
+        right, wrong = items.grad[0].data
+        assert right == ""
+        assert "gave a score of 0" in wrong
+
+    def test_the_mode_of_the_backward_counts(self):
+        """What was in force at the forward does not matter."""
+        prompt = Parameter("a", role="prompt")
+        with credit_mode("passthrough"):
+            reply = call(prompt)
+        client = ScriptedModel(feedback("from the critic"))
+        with set_backward_model_client(client):
+            reply.backward(Variable("bad"))
+        assert prompt.grad[0].data == "from the critic"
