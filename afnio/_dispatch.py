@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from afnio._loop import (
@@ -137,12 +138,16 @@ async def call_user(fn: Callable[..., Any], *args: Any, order: int = 0) -> Any:
         *args: Its arguments.
         order: Among functions ready at once, the lowest runs first.
     """
-    if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
-        getattr(fn, "__call__", None)  # noqa: B004 - an object with an async call
-    ):
+    if _is_async(fn):
         return await fn(*args)
     result = await _off_loop(fn, args, lambda job: home().lane.submit(job, order))
     return await result if inspect.isawaitable(result) else result
+
+
+def _is_async(fn: Callable[..., Any]) -> bool:
+    """Whether ``fn`` is ``async def``, or an object whose ``__call__`` is."""
+    call = type(fn).__call__
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(call)
 
 
 async def in_thread(fn: Callable[..., T], *args: Any) -> T:

@@ -33,6 +33,9 @@ MAX_PENDING: Final = max(1, int(os.environ.get("AFNIO_MAX_PENDING", "16384")))
 _UNWIND_S: Final = 2.0
 """Seconds to wait for cancelled work to let go."""
 
+_STARTS_PER_TURN: Final = int(os.environ.get("SPT","2"))
+"""Operations that start in one turn of the loop."""
+
 _NOTE: Final = "in {}, called at {}"
 
 
@@ -117,7 +120,7 @@ class Home:
         Waiters call it as well: an interrupt may have hit `spawn` just before it did.
         """
         with suppress(RuntimeError):  # closed: nothing can be started any more
-            self.loop.call_soon_threadsafe(self._drain)
+            self.loop.call_soon_threadsafe(self._start_some)
 
     def _has_room(self) -> bool:
         return len(self.pending) + len(self._inbox) < MAX_PENDING
@@ -134,7 +137,23 @@ class Home:
                 coroutine.close()
                 raise
 
+    def _start_some(self) -> None:
+        """Start a little of what waits, then let what has been started go on.
+
+        Tasks take turns: if all began in one turn, no request would leave before all
+        had been written, and all replies would come at once while nothing is left to
+        do in between.
+        """
+        self._awake = False
+        for _ in range(min(_STARTS_PER_TURN, len(self._inbox))):
+            self._inbox.popleft()()
+        if self._inbox:
+            self._awake = True
+            self.loop.call_soon(self._start_some)
+        self._let_in()
+
     def _drain(self) -> None:
+        """Start everything that waits."""
         self._awake = False
         while self._inbox:
             self._inbox.popleft()()

@@ -22,7 +22,7 @@ import openai
 import afnio
 from afnio import Variable
 from afnio._dispatch import gather, run_sync
-from afnio.cognitive import functional as F
+from afnio.cognitive.functional import chat_completion
 from afnio.models import Limits, ReplyCache, use_cache
 from afnio.models.openai import OpenAI
 from afnio.models.testing import ScriptedModel
@@ -109,7 +109,7 @@ def operations(url: str, numbers: range) -> None:
     ]
     with afnio.no_grad():
         replies = [
-            F.chat_completion(client, turns, inputs={"q": str(n)}, temperature=0)
+            chat_completion(client, turns, inputs={"q": str(n)}, temperature=0)
             for n in numbers
         ]
         assert all(reply.data for reply in replies)

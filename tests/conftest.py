@@ -45,3 +45,15 @@ def _offline(monkeypatch):
         return look_up(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture(autouse=True)
+def _process_defaults():
+    """Undo what a test, or a snippet of the docs, sets for the whole process."""
+    from afnio.models import _budget, _cache, _roles
+
+    defaults = (_budget._default, _cache._cache, _roles._setting)
+    before = [setting._default for setting in defaults]
+    yield
+    for setting, value in zip(defaults, before, strict=True):
+        setting._default = value

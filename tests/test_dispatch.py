@@ -540,6 +540,52 @@ class TestUserFunctions:
             y = later(lambda _: int(afnio.is_grad_enabled()))
         assert y.data == 0
 
+    def test_objects_with_an_async_call(self):
+        """They are awaited on the loop, as ``async def`` functions are."""
+        names = []
+
+        class Asks:
+            async def __call__(self, data):
+                await asyncio.sleep(0)
+                names.append(threading.current_thread().name)
+                return data.upper()
+
+        assert _dispatch.run_sync(_dispatch.call_user(Asks(), "a")) == "A"
+        assert names == ["afnio-loop"]
+
+    @pytest.mark.parametrize("late", [True, False])
+    def test_what_nobody_awaits_any_more_is_closed(self, late):
+        """A coroutine that a function returned for a cancelled caller never starts."""
+        begun, finish, started = threading.Event(), threading.Event(), []
+
+        async def work():
+            started.append(True)
+
+        def fn():
+            begun.set()
+            finish.wait()
+            return work()
+
+        async def main():
+            task = asyncio.ensure_future(_dispatch.call_user(fn))
+            while not begun.is_set():
+                await asyncio.sleep(0)
+            if late:
+                task.cancel()
+                finish.set()
+            else:
+                finish.set()
+                while home().lane._busy:
+                    pass  # the answer has arrived, and the task has not seen it yet
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        _dispatch.run_sync(main())
+        later(str.upper).data
+        gc.collect()
+        assert started == []
+
     def test_queued_functions_are_dropped_by_a_cancel(self, gate):
         """What has not begun when everything is cancelled never runs."""
         begun, finish, seen = threading.Event(), threading.Event(), []

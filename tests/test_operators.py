@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from afnio import Variable
 from afnio.autodiff.graph import topological
+from afnio.cognitive import functional as F
 from afnio.errors import InputTypeError, InputValueError, TemplateError
+from afnio.models import set_backward_model_client
+from afnio.models.testing import ScriptedModel
+from afnio.models.testing import feedback as says
 
 METHODS = [
     ("capitalize", ()), ("casefold", ()), ("center", (9, "*")), ("expandtabs", (4,)),
@@ -75,7 +79,7 @@ class TestStringMethods:
         """A chain of methods is told as a whole, once."""
         x = Variable(" abc ", "greeting", requires_grad=True)
         said = feedback(x.strip().upper(), x)
-        assert ".strip(None).upper()" in said
+        assert ".strip().upper()" in said
         assert said.count("Feedback on") == 1
 
     def test_chain_does_not_grow(self):
@@ -120,6 +124,20 @@ class TestIndexing:
         assert "[6:]" in said
         assert "greeting" in said
         assert said.endswith(": FEEDBACK")
+
+    def test_a_critique_of_a_slice_is_feedback_on_that_slice(self):
+        """What a critic says of the part that was sent names the part, to the whole."""
+        x = Variable("Be kind. Be very brief.", "style guide", requires_grad=True)
+        reply = F.chat_completion(
+            ScriptedModel("Hi."), [{"role": "system", "content": [x[9:].strip()]}]
+        )
+        with set_backward_model_client(ScriptedModel(says("drop 'very'"))):
+            reply.backward(Variable("too short"))
+        assert x.grad[0].data == (
+            "Feedback on characters [9:] of style guide (.strip() was applied to it): "
+            "drop 'very'"
+        )
+        assert x.grad[0].role == "feedback to style guide"
 
     def test_slice_of_a_slice(self):
         """Both slices are told, so that feedback keeps its place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -65,7 +65,7 @@ def agreement(scores: Any, labels: Sequence[Any]) -> Agreement:
 
     Example:
         >>> print(agreement([1, 1, 0, 0], [1, 0, 0, 0]))
-        accuracy 0.750 [0.301, 0.954], kappa 0.500 [-0.240, 1.000], n = 4
+        accuracy 0.750 [0.301, 0.954], kappa 0.500 [-0.235, 1.000], n = 4
     """
     column, names = _column(scores), list(labels)
     if len(column) != len(names):
@@ -122,11 +122,11 @@ def _kappa(pairs: Sequence[tuple[Any, Any]]) -> tuple[float | None, Interval | N
     """Return kappa and its interval, from the proportions of the pairs."""
     n = len(pairs)
     cells = {pair: count / n for pair, count in Counter(pairs).items()}
-    rows = Counter[Any]()
-    columns = Counter[Any]()
+    rows: defaultdict[Any, float] = defaultdict(float)
+    columns: defaultdict[Any, float] = defaultdict(float)
     for (score, label), share in cells.items():
-        rows[score] += share  # type: ignore[assignment] - Counter adds any numbers
-        columns[label] += share  # type: ignore[assignment]
+        rows[score] += share
+        columns[label] += share
     observed = sum(share for (a, b), share in cells.items() if a == b)
     chance = sum(rows[name] * columns[name] for name in rows)
     if chance >= 1 - 1e-12:

@@ -149,20 +149,8 @@ class LMJudgeEvaluator(Op):
         )
         if bounds is not None and success_fn is None:
             success_fn = functools.partial(_are_best, bounds[1])
-        goal = common.words(target)
-        predictions = _chat.column(prediction)
-        ctx.evidence = tuple(
-            [
-                Evidence(
-                    index=index,
-                    output=_at(predictions, index),
-                    target=_at(goal, index),
-                    score=score,
-                    critique=explanation,
-                    success=await call_user(common.succeeded, score, success_fn),
-                )
-                for index, (score, explanation, _) in enumerate(verdicts)
-            ]
+        ctx.evidence = await call_user(
+            _records, prediction.data, common.words(target), verdicts, success_fn
         )
         ctx.save_for_backward(prediction, *_chat.variables_of(messages, inputs))
         ctx.eval_mode, ctx.prediction = common.words(eval_mode), prediction
@@ -256,6 +244,25 @@ async def _averdict(
         return None, "", None
     (score, explanation), reply = await ajudge(client, sample, args, form)
     return score, explanation, reply
+
+
+def _records(
+    predictions: Any,
+    goal: Any,
+    verdicts: list[tuple[Any, str, str | None]],
+    success_fn: Callable[[list[Any]], Any] | None,
+) -> tuple[Evidence, ...]:
+    return tuple(
+        Evidence(
+            index=index,
+            output=_at(predictions, index),
+            target=_at(goal, index),
+            score=score,
+            critique=explanation,
+            success=common.succeeded(score, success_fn),
+        )
+        for index, (score, explanation, _) in enumerate(verdicts)
+    )
 
 
 def _are_best(best: float, scores: list[Any]) -> bool:

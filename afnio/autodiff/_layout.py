@@ -1,8 +1,8 @@
 """Where the nodes of a drawing stand: layers, few crossings, no overlaps.
 
-Pure geometry, after K. Sugiyama, S. Tagawa, M. Toda, Methods for Visual Understanding of
-Hierarchical System Structures, IEEE Trans. SMC 11(2), 1981. One difference: edges that
-end at the same node share their way through the layers in between, so a leaf that
+Pure geometry, after K. Sugiyama, S. Tagawa, M. Toda, Methods for Visual Understanding
+of Hierarchical System Structures, IEEE Trans. SMC 11(2), 1981. One difference: edges
+that end at the same node share their way through the layers in between, so a leaf that
 everything uses takes one lane and not hundreds.
 """
 

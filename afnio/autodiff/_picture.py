@@ -148,7 +148,7 @@ def details(nodes: Sequence[Node]) -> str:
     for number, node in enumerate(nodes):
         if facts := list(_facts(node)):
             rows = "".join(
-                f"<p>{_clean(name)}</p><pre>{_clean(cut_middle(text, _TEXT_LIMIT))}</pre>"
+                f"<p>{_clean(name)}</p><pre>{_clean(_cut(text))}</pre>"
                 for name, text in facts
             )
             heading = _clean(": ".join(filter(None, (node.name(), _role(node)))))
@@ -157,6 +157,10 @@ def details(nodes: Sequence[Node]) -> str:
                 "</details>"
             )
     return "\n".join(parts)
+
+
+def _cut(text: str) -> str:
+    return cut_middle(text, _TEXT_LIMIT)
 
 
 class _Frame:
@@ -207,8 +211,9 @@ def _box(node: Node, x: float, y: float) -> str:
         f"{_clean(shorten(text, 26))}</text>"
         for i, (text, style) in enumerate(texts)
     )
+    hint = _clean(f"{node.name()} {role}".strip())
     return (
-        f'<g class="{_kind(node)}"><title>{_clean(f"{node.name()} {role}".strip())}</title>'
+        f'<g class="{_kind(node)}"><title>{hint}</title>'
         f'<rect x="{x:.0f}" y="{y:.0f}" width="{_BOX[0]}" height="{_BOX[1]}" rx="6"/>'
         f"{lines}</g>"
     )
@@ -246,9 +251,9 @@ def _facts(node: Node) -> Iterator[tuple[str, str]]:
             yield "feedback", _value(gradient)
         return
     call = getattr(node, "call", None)
-    samples = (
-        [] if call is None else [item for item in call.samples if item is not None]
-    )
+    if call is None:
+        return
+    samples = [item for item in call.samples if item is not None]
     if samples:
         sent = f"sent (sample 1 of {len(samples)})" if call.batched else "sent"
         for turn in samples[0].messages[:_ENTRIES]:

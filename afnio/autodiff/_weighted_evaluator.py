@@ -89,7 +89,7 @@ class WeightedEvaluator(Op):
     ) -> tuple[Any, Any]:
         """Combine the scores of every sample, then reduce."""
         ctx.weights = weigh(weights, len(evaluations))
-        ctx.roles = tuple(score.role for score, _ in evaluations)
+        ctx.part_roles = tuple(score.role for score, _ in evaluations)
         labels = _names(names, len(evaluations))
         columns = [_column(*pair) for pair in evaluations]
         _check_lengths(columns, labels)
@@ -109,7 +109,7 @@ class WeightedEvaluator(Op):
         """Start every evaluation that has a weight, and pass on what was said."""
         said = merge([grad for grad in grads if grad is not None])
         found: list[Variable | None] = []
-        for weight, role in zip(ctx.weights, ctx.roles, strict=True):
+        for weight, role in zip(ctx.weights, ctx.part_roles, strict=True):
             grad = Variable(said.data, f"feedback to {role}")
             found += [grad if weight else None, None]
         return (tuple(found), *(None for _ in ctx._counts[1:]))

@@ -77,8 +77,8 @@ def draw_html(variable: Variable, max_nodes: int = MAX_NODES) -> str:
     """Draw the graph behind ``variable`` as a page that needs no other file.
 
     Below the drawing stand the values and the feedback of the leaves and, until a
-    backward has freed them, what the model calls sent and got. The page holds no script,
-    and text of the program is escaped, so it may come from anywhere.
+    backward has freed them, what the model calls sent and got. The page holds no
+    script, and text of the program is escaped, so it may come from anywhere.
 
     Args:
         variable: Where to start.

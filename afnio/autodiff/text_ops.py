@@ -78,7 +78,8 @@ def apply(name: str, x: Variable, *args: Any) -> Variable:
         InputTypeError: The data is not text, or an argument is of the wrong type.
     """
     arguments = tuple(arg.data if isinstance(arg, Variable) else arg for arg in args)
-    shown = ", ".join(shorten(repr(arg), 40) for arg in arguments)
+    given = arguments[:-1] if arguments and arguments[-1] is None else arguments
+    shown = ", ".join(shorten(repr(arg), 40) for arg in given)
 
     def call(text: Any) -> Any:
         if not isinstance(text, str):

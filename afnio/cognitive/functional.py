@@ -15,9 +15,13 @@ __all__ = [
     "chat_completion",
     "deterministic_evaluator",
     "exact_match_evaluator",
+    "json_schema_evaluator",
     "lm_judge_evaluator",
+    "pairwise_judge_evaluator",
+    "regex_evaluator",
     "split",
     "sum",
+    "weighted_evaluator",
 ]
 
 
@@ -111,16 +115,20 @@ def exact_match_evaluator(
     target: Any,
     reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
     reduction_fn_purpose: str | Variable | None = "summation",
+    normalize: Any = None,
+    tolerance: float | Variable | None = None,
 ) -> tuple[Variable, Variable]:
     """Score equality; see `afnio.autodiff.evaluator.ExactMatchEvaluator`.
 
     Example:
-        >>> score, _ = exact_match_evaluator(Variable(["a", "b"]), ["a", "c"])
+        >>> score, _ = exact_match_evaluator(
+        ...     Variable(["A", "b"]), ["a", {"c", "d"}], normalize="casefold"
+        ... )
         >>> score.data
         1
     """
     pair = evaluator.ExactMatchEvaluator.apply(
-        prediction, target, reduction_fn, reduction_fn_purpose
+        prediction, target, reduction_fn, reduction_fn_purpose, normalize, tolerance
     )
     return cast("tuple[Variable, Variable]", pair)
 
@@ -135,6 +143,8 @@ def lm_judge_evaluator(
     reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
     reduction_fn_purpose: str | Variable | None = "summation",
     eval_mode: bool | Variable = True,
+    score_range: Any = None,
+    response_schema: bool | Variable = False,
     **completion_args: Any,
 ) -> tuple[Variable, Variable]:
     """Let a model score; see `afnio.autodiff.evaluator.LMJudgeEvaluator`.
@@ -159,6 +169,111 @@ def lm_judge_evaluator(
         reduction_fn,
         reduction_fn_purpose,
         eval_mode,
+        score_range,
+        response_schema,
         **completion_args,
+    )
+    return cast("tuple[Variable, Variable]", pair)
+
+
+def pairwise_judge_evaluator(
+    forward_model_client: Any,
+    messages: MultiTurnMessages,
+    prediction: Variable,
+    target: Any,
+    inputs: Mapping[str, Any] | None = None,
+    swap: bool | Variable = True,
+    reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
+    reduction_fn_purpose: str | Variable | None = "summation",
+    **completion_args: Any,
+) -> tuple[Variable, Variable]:
+    """Compare with a reference; `afnio.autodiff.evaluator.PairwiseJudgeEvaluator`.
+
+    ``response_schema=True`` among ``completion_args`` constrains the judge's replies.
+
+    Model calls: two per sample, one without ``swap``; more while replies are unusable.
+
+    Example:
+        >>> from afnio.models.testing import ScriptedModel
+        >>> judge = ScriptedModel('{"explanation": "Alike.", "winner": "tie"}')
+        >>> ask = [{"role": "user", "content": [Variable("{first} or {second}?")]}]
+        >>> score, _ = pairwise_judge_evaluator(judge, ask, Variable("Hi"), "Hello")
+        >>> score.data
+        0.5
+    """
+    pair = evaluator.PairwiseJudgeEvaluator.apply(
+        forward_model_client,
+        messages,
+        prediction,
+        target,
+        inputs,
+        swap,
+        reduction_fn,
+        reduction_fn_purpose,
+        **completion_args,
+    )
+    return cast("tuple[Variable, Variable]", pair)
+
+
+def regex_evaluator(
+    prediction: Variable,
+    pattern: Any,
+    mode: str | Variable = "search",
+    reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
+    reduction_fn_purpose: str | Variable | None = "summation",
+) -> tuple[Variable, Variable]:
+    r"""Score the form of text; see `afnio.autodiff.evaluator.RegexEvaluator`.
+
+    Example:
+        >>> score, _ = regex_evaluator(Variable(["No. 7", "none"]), r"\d")
+        >>> score.data
+        1
+    """
+    pair = evaluator.RegexEvaluator.apply(
+        prediction, pattern, mode, reduction_fn, reduction_fn_purpose
+    )
+    return cast("tuple[Variable, Variable]", pair)
+
+
+def json_schema_evaluator(
+    prediction: Variable,
+    schema: Any,
+    reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
+    reduction_fn_purpose: str | Variable | None = "summation",
+) -> tuple[Variable, Variable]:
+    """Score the form of JSON; see `afnio.autodiff.evaluator.JSONSchemaEvaluator`.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> class City(BaseModel):
+        ...     name: str
+        >>> json_schema_evaluator(Variable('{"name": "Rome"}'), City)[0].data
+        1
+    """
+    pair = evaluator.JSONSchemaEvaluator.apply(
+        prediction, schema, reduction_fn, reduction_fn_purpose
+    )
+    return cast("tuple[Variable, Variable]", pair)
+
+
+def weighted_evaluator(
+    evaluations: Sequence[Sequence[Variable]],
+    weights: Sequence[float] | Variable | None = None,
+    names: Sequence[str] | None = None,
+    reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
+    reduction_fn_purpose: str | Variable | None = "summation",
+) -> tuple[Variable, Variable]:
+    """Combine evaluations; see `afnio.autodiff.evaluator.WeightedEvaluator`.
+
+    Example:
+        >>> answer = Variable("42 km")
+        >>> right, form = exact_match_evaluator(answer, "42"), regex_evaluator(
+        ...     answer, "km$"
+        ... )
+        >>> weighted_evaluator([right, form], [3, 1])[0].data
+        0.25
+    """
+    pair = evaluator.WeightedEvaluator.apply(
+        evaluations, weights, names, reduction_fn, reduction_fn_purpose
     )
     return cast("tuple[Variable, Variable]", pair)

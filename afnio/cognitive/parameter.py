@@ -6,17 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Self, TypeVar
 
 from afnio import serialization
-from afnio._data import Data
+from afnio._data import Data, copy_data
 from afnio._text import describe, shorten
-from afnio._variable import Variable
+from afnio._variable import Pending, Variable
+from afnio.cognitive._settings import field_names, limit, sentences, spans
+from afnio.cognitive._versions import Version, checked_note, from_rows, succeed, to_rows
 from afnio.errors import InputTypeError, InputValueError
 
-__all__ = ["Demonstrations", "Parameter"]
+__all__ = ["Demonstrations", "Parameter", "Version"]
 
 P = TypeVar("P", bound="Parameter")
 
 _ANY_DATA: Final[Any] = Variable.data
-"""The property that `Demonstrations` puts a check in front of."""
+"""The property that `Parameter` puts versions behind."""
 
 
 class Parameter(Variable):
@@ -31,24 +33,42 @@ class Parameter(Variable):
         constraints: Rules that every rewrite must keep, each one sentence.
         max_length: Characters that a rewrite may have, or None for no limit. Only
             optimizers heed it; assigning ``data`` does not.
+        frozen: Parts of the text that rewrites must keep, letter by letter: texts, or
+            pairs of markers that stand around such parts. Only optimizers heed it.
 
     Raises:
         InputTypeError: ``name`` or a constraint is not text.
-        InputValueError: ``max_length`` is not positive.
+        InputValueError: ``max_length`` is not positive, or what is to be frozen does
+            not occur.
 
     Example:
-        >>> Parameter("Be kind.", role="system prompt")
+        >>> prompt = Parameter("Be kind.", role="system prompt")
+        >>> prompt
         Parameter containing:
           Variable(data=Be kind., role=system prompt, requires_grad=True)
+        >>> prompt.data = "Be kind and brief."
+        >>> prompt.rollback()
+        >>> prompt.data
+        'Be kind.'
     """
 
-    __slots__ = ("constraints", "max_length", "name")
+    __slots__ = (
+        "_now",
+        "_versions",
+        "constraints",
+        "frozen",
+        "max_length",
+        "name",
+    )
 
     _drops_grad_on_copy: ClassVar[bool] = True
 
     name: str | None
     constraints: tuple[str, ...]
     max_length: int | None
+    frozen: tuple[str, ...]
+    _versions: tuple[Version, ...]
+    _now: Version
 
     def __init__(
         self,
@@ -59,13 +79,65 @@ class Parameter(Variable):
         name: str | None = None,
         constraints: Iterable[str] = (),
         max_length: int | None = None,
+        frozen: Iterable[str | Sequence[str]] = (),
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise InputTypeError(f"name must be a str or None, got {shorten(name)}.")
         super().__init__(data, role, requires_grad)
         self.name = name
-        self.constraints = _sentences(constraints)
-        self.max_length = _limit("max_length", max_length)
+        self.constraints = sentences(constraints)
+        self.max_length = limit("max_length", max_length)
+        self.frozen = spans(frozen, self._value)
+        self._versions, self._now = (), Version(value=copy_data(self._value))
+
+    @property
+    def data(self) -> Data:
+        """The value; what it held before an assignment joins `history`."""
+        return super().data
+
+    @data.setter
+    def data(self, data: Data) -> None:
+        if type(self._value) is not Pending and self._value != self._now.value:
+            self._now = Version(value=copy_data(self._value))
+        _ANY_DATA.__set__(self, data)
+        self._versions, self._now = succeed(
+            self._versions, self._now, self._value
+        )
+
+    @property
+    def history(self) -> tuple[Version, ...]:
+        """The values before the present one, oldest first, at most 20.
+
+        They are what led to the present value, each once: assigning an earlier value
+        forgets what came after it, so candidates that were tried and taken back leave
+        no trace. State dicts and files keep it; a deep copy starts without.
+        """
+        return self._versions
+
+    def rollback(self, n: int = 1) -> None:
+        """Return to the value ``n`` versions back, and forget what came after it.
+
+        Raises:
+            InputValueError: There are not that many versions.
+        """
+        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+            raise InputValueError(f"n must be a positive int, got {shorten(n)}.")
+        if n > len(self._versions):
+            raise InputValueError(
+                f"cannot go back {n} versions: {self.label!r} has "
+                f"{len(self._versions)} before the present one."
+            )
+        self.data = self._versions[-n].value
+
+    def annotate(self, note: str = "", step: int | None = None) -> None:
+        """Say how the present value came about; its `Version` will tell.
+
+        Raises:
+            InputTypeError: ``note`` is no text, or ``step`` no int.
+        """
+        checked_note(note, step)
+        now = copy_data(self.data)
+        self._now = Version(value=now, note=note, step=step)
 
     @property
     def label(self) -> str:
@@ -84,13 +156,27 @@ class Parameter(Variable):
         target.name = self.name
         target.constraints = self.constraints
         target.max_length = self.max_length
+        target.frozen = self.frozen
+        target._versions = ()
+        target._now = Version(value=copy_data(target._value))
+
+    def _take_versions(self, source: Parameter) -> None:
+        """Take over the history of a Parameter with the same value."""
+        self._versions, self._now = source._versions, source._now
 
     def check_data(self, data: Data) -> None:
-        """Raise if this Parameter could not hold ``data``; any Variable's data is fine.
+        """Raise if a rewrite of this Parameter to ``data`` is not allowed.
 
         Raises:
-            InputValueError: A subclass refuses it, naming the place.
+            InputValueError: It loses what is frozen; or a subclass refuses it.
         """
+        lost = [text for text in self.frozen if text not in str(data)]
+        if lost:
+            texts = ", ".join(repr(shorten(text)) for text in lost)
+            raise InputValueError(f"these frozen parts must stay as they are: {texts}.")
+
+
+_VERSIONED_DATA: Final[Any] = Parameter.data
 
 
 class Demonstrations(Parameter):
@@ -132,8 +218,8 @@ class Demonstrations(Parameter):
         max_demos: int | None = None,
         name: str | None = None,
     ) -> None:
-        self.fields = _field_names(fields)
-        self.max_demos = _limit("max_demos", max_demos)
+        self.fields = field_names(fields)
+        self.max_demos = limit("max_demos", max_demos)
         rows = [] if data is None else data
         self.check_data(rows)
         super().__init__(rows, role, requires_grad, name=name)
@@ -147,7 +233,7 @@ class Demonstrations(Parameter):
     def data(self, data: Data) -> None:
         rows = [] if data is None else data
         self.check_data(rows)
-        _ANY_DATA.__set__(self, rows)
+        _VERSIONED_DATA.__set__(self, rows)
 
     def rows(self) -> list[list[str]]:
         """Return a copy of the rows."""
@@ -203,40 +289,6 @@ class Demonstrations(Parameter):
         target.max_demos = self.max_demos
 
 
-def _sentences(constraints: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(constraints, str):
-        raise InputTypeError("constraints takes several texts; put the one in a list.")
-    found = tuple(constraints)
-    for item in found:
-        if not isinstance(item, str):
-            raise InputTypeError(
-                f"constraints must be texts, got {type(item).__name__}: "
-                f"{shorten(item)}."
-            )
-    return found
-
-
-def _limit(name: str, value: int | None) -> int | None:
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputValueError(f"{name} must be a positive int or None, got {value!r}.")
-    return value
-
-
-def _field_names(fields: Sequence[str]) -> tuple[str, ...]:
-    names = () if isinstance(fields, str) else tuple(fields)
-    if not names or len(set(names)) < len(names):
-        raise InputValueError(
-            "fields must be different placeholder names in a list or tuple, got "
-            f"{fields!r}."
-        )
-    for name in names:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise InputValueError(f"fields: {name!r} cannot be a placeholder's name.")
-    return names
-
-
 # -- files ----------------------------------------------------------------------------
 
 
@@ -248,6 +300,8 @@ def _to_state(param: Parameter) -> dict[str, Any]:
         "name": param.name,
         "constraints": list(param.constraints),
         "max_length": param.max_length,
+        "frozen": list(param.frozen),
+        "history": to_rows(param._versions, param._now),
         "grad": list(param.grad),
     }
 
@@ -255,12 +309,13 @@ def _to_state(param: Parameter) -> dict[str, Any]:
 def _from_state(state: Mapping[str, Any]) -> Parameter:
     keys = ("data", "role", "name", "constraints", "max_length")
     param = Parameter(**{key: state[key] for key in keys})
+    param.frozen = spans(state.get("frozen", ()), param.data)
     return _restored(param, state)
 
 
 def _demos_to_state(demos: Demonstrations) -> dict[str, Any]:
     state = _to_state(demos)
-    del state["constraints"], state["max_length"]
+    del state["constraints"], state["max_length"], state["frozen"]
     return {**state, "fields": list(demos.fields), "max_demos": demos.max_demos}
 
 
@@ -275,6 +330,9 @@ def _restored(param: P, state: Mapping[str, Any]) -> P:
         raise InputTypeError(f"requires_grad is {shorten(state['requires_grad'])}.")
     param.requires_grad = state["requires_grad"]
     param.grad = state["grad"]
+    if "history" in state:
+        now = copy_data(param.data)
+        param._versions, param._now = from_rows(state["history"], now)
     return param
 
 

@@ -53,8 +53,9 @@ class ReplyCache:
     Args:
         path: The file; made, with its directory, on first use.
         mode: ``"read-write"`` answers from the file and adds to it; ``"record"`` asks
-            the model always and writes; ``"replay"`` never asks the model: a call that
-            is not on file raises `ReplayMissError`; ``"off"`` does nothing.
+            the model whatever the file has, once for each different call, so that a
+            replay gives the same answers; ``"replay"`` never asks the model: a call
+            that is not on file raises `ReplayMissError`; ``"off"`` does nothing.
         memory: Replies also kept in memory, the most recent ones.
 
     Raises:
@@ -76,6 +77,7 @@ class ReplyCache:
         self.mode: CacheMode = mode
         self.hits = 0
         self.misses = 0
+        self._recorded: set[str] = set()
         self._recent: OrderedDict[str, Reply] = OrderedDict()
         self._memory = memory
         self._lock = threading.Lock()
@@ -92,12 +94,14 @@ class ReplyCache:
         return int(row[0])
 
     def lookup(self, key: Key) -> Reply | None:
-        """Return the reply on record, if this mode reads and there is one.
+        """Return the reply on record that this mode answers with, if there is one.
 
         Raises:
             ReplayMissError: Replay is on and there is none.
         """
-        if self.mode not in ("read-write", "replay"):
+        if self.mode == "off":
+            return None
+        if self.mode == "record" and key.digest not in self._recorded:
             return None
         with self._lock:
             reply = self._recent.get(key.digest) or self._read(key)
@@ -118,6 +122,7 @@ class ReplyCache:
         text = json.dumps(data, ensure_ascii=False)
         await self._queue().put((key.digest, key.document, text))
         with self._lock:
+            self._recorded.add(key.digest)
             self._remember(key, decode_reply(data, cached=True))
 
     def close(self) -> None:

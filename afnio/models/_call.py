@@ -34,7 +34,7 @@ from afnio.models._structured import with_parsed
 from afnio.models._usage import Usage
 
 if TYPE_CHECKING:
-    from afnio.models.model import BaseModel
+    from afnio.models._base import BaseModel
 
 Send = Callable[[Request], Awaitable[Reply]]
 Flights = dict[Any, asyncio.Future[Reply | None]]
@@ -101,19 +101,19 @@ async def _answer(
 ) -> Reply:
     """Answer from the cache, or pay and remember."""
     if cache is None:
-        return await _paid(client, request, send)
+        return await paid(client, request, send)
     if key is None:
         if cache.mode == "replay":
             raise ReplayMissError(
                 f"a {request.role} call of {request.model!r} has an argument without a "
                 "JSON form, so it was never recorded; pass plain data."
             )
-        return await _paid(client, request, send)
+        return await paid(client, request, send)
     if (hit := cache.lookup(key)) is not None:
         client._meter.add_cached(role=request.role, model=_name(client, request))
         _log.debug("%s %s: from cache", request.role, _name(client, request))
         return hit
-    reply = await _paid(client, request, send)
+    reply = await paid(client, request, send)
     await cache.store(key, reply)
     return reply
 
@@ -123,7 +123,7 @@ def _name(client: BaseModel, request: Request) -> str | None:
     return request.model or client.model
 
 
-async def _paid(client: BaseModel, request: Request, send: Send) -> Reply:
+async def paid(client: BaseModel, request: Request, send: Send) -> Reply:
     """Charge every enclosing budget for the call."""
     prices = client._prices
     budgets, name = active_budgets(), _name(client, request)

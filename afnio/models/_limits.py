@@ -1,7 +1,9 @@
 """How fast an endpoint may be asked: one adaptive limiter per endpoint.
 
-Concurrency rises by one per round of successes and halves when the endpoint is
-overloaded; a Retry-After pauses everyone who asks there. Limiters live on afnio's loop.
+Concurrency rises by one per round of successes. A refused call waits on its own, as its
+Retry-After says; refusals in a row are evidence that the whole endpoint is overloaded:
+then concurrency halves, and everyone who asks there waits. Limiters live on afnio's
+loop.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from afnio.errors import InputValueError
 from afnio.models._loop_local import LoopLocal
 
 _MINUTE_S: Final = 60.0
+_EVIDENCE: Final = 3
+"""Refusals without a success in between that mean more than bad luck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,7 @@ class Limiter:
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
         self._paused_until = 0.0
         self._lowered_at = float("-inf")
+        self._refused = 0
         self._timer_set = False
 
     @property
@@ -159,12 +164,19 @@ class Limiter:
 
     def succeeded(self) -> None:
         """Allow a little more: one call more per round of successes."""
+        self._refused = 0
         if self._allowed < self._limits.concurrency:
             raised = self._allowed + 1.0 / self._allowed
             self._allowed = min(float(self._limits.concurrency), raised)
 
     def overloaded(self, started: float, retry_after_s: float | None) -> None:
-        """Allow half as much; of calls that ran together only the first counts."""
+        """Take a refusal in; from the third in a row on, allow half as much and pause.
+
+        Of calls that ran together, one halves what is allowed.
+        """
+        self._refused += 1
+        if self._refused < _EVIDENCE:
+            return
         now = self._clock()
         if retry_after_s is not None:
             self._paused_until = max(self._paused_until, now + retry_after_s)

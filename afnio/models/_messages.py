@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from afnio.errors import InputTypeError, InputValueError
 from afnio.models._usage import Usage
 
 Message: TypeAlias = Mapping[str, Any]
@@ -90,3 +91,23 @@ class Request:
         """The model asked for, if the arguments name one."""
         name = self.args.get("model")
         return None if name is None else str(name)
+
+
+def checked(messages: Any) -> tuple[Message, ...]:
+    """Copy ``messages``; refuse what no provider could read."""
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(
+        messages, Sequence
+    ):
+        raise InputTypeError(
+            f"messages is {type(messages).__name__}; expected a list of "
+            '{"role": …, "content": …} dicts.'
+        )
+    if not messages:
+        raise InputValueError("messages is empty; expected at least one message.")
+    for index, message in enumerate(messages):
+        if not isinstance(message, Mapping) or "role" not in message:
+            raise InputTypeError(
+                f"messages[{index}] is not a message; expected a dict with 'role' and "
+                "'content'."
+            )
+    return tuple(dict(message) for message in messages)

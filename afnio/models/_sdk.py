@@ -8,9 +8,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
-from typing import Any, ClassVar, Final, NamedTuple, TypedDict, TypeVar, Unpack
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    NamedTuple,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+)
 
 from afnio._dispatch import in_thread
 from afnio.errors import AuthError, InputTypeError, MissingExtraError
@@ -41,6 +50,12 @@ _OPTIONS: Final = {
     "timeout": "timeout",
 }
 """Arguments that are no part of the body, and what the SDKs' ``post`` calls them."""
+
+
+_DONE: Final = "[DONE]"
+"""The last event of OpenAI's streams."""
+
+TakeEvent: TypeAlias = Callable[[Mapping[str, Any]], None]
 
 
 class Answer(NamedTuple):
@@ -205,23 +220,54 @@ class SdkModel(ChatCompletionModel):
         Raises:
             ModelError: The attempt failed.
         """
-        sdk = await self._sdk()
+        work = self._ask(await self._sdk(), path, args, body)
+        response = await self._guarded(work, args.get("model"))
+        return _read_body(response, self._endpoint_name(args.get("model")))
+
+    async def _listen(
+        self, path: str, args: Mapping[str, Any], body: Any, take: TakeEvent
+    ) -> str | None:
+        """Ask once for a stream; hand each event to ``take``; return the request id.
+
+        Raises:
+            ModelError: The attempt failed, or the stream broke off.
+        """
+        sdk, who = await self._sdk(), self._endpoint_name(args.get("model"))
+
+        async def listen() -> str | None:
+            response = await self._ask(sdk, path, args, body, stream=True)
+            try:
+                async for line in response.aiter_lines():
+                    if line.startswith("data:"):
+                        _take_event(line[5:].strip(), take, who)
+                return request_id(response)
+            finally:
+                await response.aclose()
+
+        return await self._guarded(listen(), args.get("model"))
+
+    async def _ask(
+        self,
+        sdk: Any,
+        path: str,
+        args: Mapping[str, Any],
+        body: Any,
+        *,
+        stream: bool = False,
+    ) -> Any:
         options = {
             name: args[given] for given, name in _OPTIONS.items() if given in args
         }
         sent = {name: args[name] for name in args if name not in _OPTIONS}
-        response = await self._guarded(
-            sdk.post(
-                path,
-                cast_to=response_type(sys.modules[self._package]),
-                body={**sent, **body},
-                options=options,
-            ),
-            args.get("model"),
+        return await sdk.post(
+            path,
+            cast_to=response_type(sys.modules[self._package]),
+            body={**sent, **body},
+            options=options,
+            stream=stream,
         )
-        return _read_body(response, self._endpoint_name(args.get("model")))
 
-    async def _guarded(self, work: Awaitable[T], model: str | None) -> T:
+    async def _guarded(self, work: Coroutine[Any, Any, T], model: str | None) -> T:
         """Await ``work``, turning the SDK's errors into ours, without keys."""
         sdk = sys.modules[self._package]
         try:
@@ -247,9 +293,26 @@ def _read_body(response: Any, who: str) -> Answer:
         ) from error
     if not isinstance(data, dict):
         raise malformed(who, f"expected a JSON object, got {response.text!r}")
+    return Answer(data, request_id(response))
+
+
+def request_id(response: Any) -> str | None:
+    """Return what the provider calls this request."""
     headers = response.headers
-    request_id = headers.get("x-request-id") or headers.get("request-id")
-    return Answer(data, request_id)
+    found = headers.get("x-request-id") or headers.get("request-id")
+    return None if found is None else str(found)
+
+
+def _take_event(text: str, take: TakeEvent, who: str) -> None:
+    if text == _DONE:
+        return
+    try:
+        event = json.loads(text)
+    except ValueError as error:
+        raise malformed(who, f"an event is not JSON: {error}: {text!r}") from error
+    if isinstance(event, dict) and event.get("error"):
+        raise malformed(who, f"the stream ended with an error: {event['error']}")
+    take(event)
 
 
 def _refuse_sync(http_client: Any) -> None:

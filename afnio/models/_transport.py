@@ -86,5 +86,20 @@ class _Body:
             return
         self._is_open = False
         await self._stream.aclose()
-        if self._connection.is_idle():
+        if not self._connection.is_idle():
+            return
+        if _has_leftovers(self._connection):
+            await self._connection.aclose()
+        else:
             self._idle.append(self._connection)
+
+
+def _has_leftovers(connection: Any) -> bool:
+    """Whether bytes came after the response, such as the same response once more.
+
+    They would be read as the answer to the next request.
+    """
+    while (inner := getattr(connection, "_connection", None)) is not None:
+        connection = inner
+    state = getattr(connection, "_h11_state", None)
+    return state is not None and bool(state.trailing_data[0])

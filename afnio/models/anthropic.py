@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError, ReplyError
+from afnio.models._anthropic_events import StreamedMessage
 from afnio.models._faults import malformed
 from afnio.models._messages import Message, Reply, Request, ToolCall
 from afnio.models._sdk import Answer, SdkModel, read
+from afnio.models._stream import Emit
 from afnio.models._structured import is_class, json_schema, strict_schema
 from afnio.models._usage import Usage
 
@@ -55,6 +57,15 @@ class Anthropic(SdkModel):
         answer = await self._post("/v1/messages", _payload(request), {})
         return _reply(answer, self._endpoint_name(request.model))
 
+    async def _stream(self, request: Request, emit: Emit) -> Reply:
+        message, who = StreamedMessage(emit), self._endpoint_name(request.model)
+        request_id = await self._listen(
+            "/v1/messages", _payload(request), {"stream": True}, message.add
+        )
+        if not message.is_complete:
+            raise malformed(who, "the stream ended before the reply did")
+        return _reply(Answer(message.document(), request_id), who)
+
 
 class AsyncAnthropic(Anthropic):
     """The same client under the name that asynchronous programs know."""
@@ -70,7 +81,9 @@ def _payload(request: Request) -> dict[str, Any]:
     if not args.get("model"):
         raise InputValueError("no model named; pass model=… to the call or the client.")
     if args.get("stream"):
-        raise InputValueError("stream=True is not supported: a reply comes as a whole.")
+        raise InputValueError(
+            "stream=True does not fit here; ask with astream() or stream()."
+        )
     alias = args.pop("max_completion_tokens", None)
     if args.get("max_tokens") is None:
         args["max_tokens"] = DEFAULT_MAX_TOKENS if alias is None else alias

@@ -19,9 +19,9 @@ from afnio.errors import (
     ReplyError,
     ServerError,
 )
+from afnio.models._chunks import Assembled, ignore
 from afnio.models._limits import Limits
 from afnio.models._llama import (
-    Assembled,
     Engine,
     EngineSettings,
     available_threads,
@@ -29,6 +29,7 @@ from afnio.models._llama import (
 )
 from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._prices import FREE, PriceBook
+from afnio.models._stream import Emit
 from afnio.models._structured import wire_format
 from afnio.models._usage import Usage
 from afnio.models.model import ChatCompletionModel
@@ -145,10 +146,13 @@ class LocalModel(ChatCompletionModel):
         await in_thread(self._engine.close)
 
     async def _send(self, request: Request) -> Reply:
+        return await self._stream(request, ignore)
+
+    async def _stream(self, request: Request, emit: Emit) -> Reply:
         stop = threading.Event()
         body = self._body(request)
         try:
-            answer = await in_thread(self._engine.generate, body, stop)
+            answer = await in_thread(self._engine.generate, body, stop, emit)
         except asyncio.CancelledError:
             stop.set()
             raise

@@ -10,10 +10,12 @@ from afnio._dispatch import call_user, on_loop
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError, ReplyError
 from afnio.models._call import call
+from afnio.models._chunks import Assembled
 from afnio.models._faults import malformed
 from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._scopes import effective_role
 from afnio.models._sdk import Answer, SdkModel, read
+from afnio.models._stream import Emit
 from afnio.models._structured import wire_format
 from afnio.models._usage import Usage
 from afnio.models.model import EmbeddingModel, TextCompletionModel
@@ -85,6 +87,21 @@ class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
         )
         return _chat_reply(answer, self._endpoint_name(request.model))
 
+    async def _stream(self, request: Request, emit: Emit) -> Reply:
+        options = {"include_usage": True, **request.args.get("stream_options", {})}
+        body = {
+            "messages": request.messages,
+            "stream": True,
+            "stream_options": options,
+        }
+        answer, who = Assembled(emit), self._endpoint_name(request.model)
+        request_id = await self._listen(
+            "/chat/completions", _wire(request.args), body, answer.add
+        )
+        if answer.finish_reason is None:
+            raise malformed(who, "the stream ended before the reply did")
+        return _chat_reply(Answer(answer.completion(), request_id), who)
+
     async def _complete(self, request: Request) -> Reply:
         answer = await self._post(
             "/completions",
@@ -133,7 +150,9 @@ def _wire(args: Any) -> dict[str, Any]:
     if not args.get("model"):
         raise InputValueError("no model named; pass model=… to the call or the client.")
     if args.get("stream"):
-        raise InputValueError("stream=True is not supported: a reply comes as a whole.")
+        raise InputValueError(
+            "stream=True does not fit here; ask with astream() or stream()."
+        )
     wire = dict(args)
     if "response_format" in wire:
         wire["response_format"] = wire_format(wire["response_format"])

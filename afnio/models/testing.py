@@ -16,6 +16,7 @@ from afnio.errors import InputTypeError, InputValueError, StateError
 from afnio.models._keys import canonical
 from afnio.models._messages import Messages, Reply, Request
 from afnio.models._recorded import Double, RecordedModel
+from afnio.models._stream import Emit
 from afnio.models._structured import json_schema
 from afnio.models._usage import Usage
 
@@ -27,6 +28,7 @@ Replies: TypeAlias = (
 )
 
 _BYTES_PER_TOKEN: Final = 4
+_WORD: Final = re.compile(r"\s*\S+|\s+")
 _ASKED_TAG: Final = re.compile(
     r"^<([\w-]+)>\nthe complete new text\n</\1>$", re.MULTILINE
 )
@@ -91,6 +93,13 @@ class ScriptedModel(Double):
         if isinstance(answer, Exception):
             raise answer
         return _as_reply(answer, request)
+
+    async def _stream(self, request: Request, emit: Emit) -> Reply:
+        """Answer as `_send`, word by word."""
+        reply = await self._send(request)
+        for word in _WORD.findall(reply.text or ""):
+            emit(word)
+        return reply
 
 
 def in_tags(text: str) -> Callable[..., str]:

@@ -7,6 +7,7 @@ finish in any order; nothing sleeps.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 
@@ -40,7 +41,7 @@ class Latency:
 
 
 def model(latency, answer):
-    """Return a model that answers with ``answer(messages, **args)``, some time later."""
+    """Return a model that answers as the function says, some time later."""
 
     async def reply(messages, **args):
         await latency()
@@ -99,8 +100,6 @@ def ask(name, inputs, latency):
 
 def answer_as_critic(messages, **args):
     """Say which input of which node is meant: the first message names the node."""
-    import json
-
     text = messages[1]["content"]
     name = re.search(r"<message>\n(n\d+)\n</message>", text)[1]
     given_text = re.search(r"<feedback>\n(.*)\n</feedback>", text, re.DOTALL)[1]

@@ -62,6 +62,33 @@ def test_evaluators_are_the_operations():
     assert score.data == [1, 0]
 
 
+def test_evaluators_of_form_are_the_operations():
+    """F01: the same, for those that check the form, and for combinations."""
+    p = Variable(["A", "b"], "answer", requires_grad=True)
+    op = evaluator.ExactMatchEvaluator
+    args = (p, ["a", {"b", "c"}], None, None, "casefold", 0.1)
+    assert _both(F.exact_match_evaluator, op, *args)[0].data == [1, 1]
+    args = (p, "[ab]", "match", None)
+    first = _both(F.regex_evaluator, evaluator.RegexEvaluator, *args)
+    second = F.exact_match_evaluator(p, "A")
+    assert first[0].data == [0, 1]
+    op = evaluator.JSONSchemaEvaluator
+    assert _both(F.json_schema_evaluator, op, p, {})[0].data == 0
+    args = ([first, second], [3, 1], ["form", "right"], None)
+    both = _both(F.weighted_evaluator, evaluator.WeightedEvaluator, *args)
+    assert both[0].data == [0.25, 0.75]
+
+
+def test_pairwise_judge_is_the_operation():
+    """F01: the same, for comparisons; all options reach the judge."""
+    model = ScriptedModel('{"winner": "tie", "explanation": "alike"}')
+    args = (model, _asked("{first} {second} {x}"), Variable("a"), "b", {"x": "y"})
+    op = evaluator.PairwiseJudgeEvaluator
+    both = _both(F.pairwise_judge_evaluator, op, *args, swap=False, temperature=0)
+    assert both[0].data == 0.5
+    assert [request.args["temperature"] for request in model.requests] == [0, 0]
+
+
 def test_deterministic_evaluator_has_defaults():
     """F02: success and reduction may be left out."""
     p = Variable(["green", "blue"], "colour")

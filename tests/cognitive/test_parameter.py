@@ -2,13 +2,19 @@
 
 import copy
 import io
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import afnio
+import afnio.cognitive as cog
 from afnio import Variable, serialization
-from afnio.cognitive.parameter import Demonstrations, Parameter
+from afnio.cognitive.parameter import Demonstrations, Parameter, Version
 from afnio.errors import FileFormatError, InputTypeError, InputValueError
+from afnio.models.testing import ScriptedModel
+from afnio.optim import TGD
 
 
 def test_defaults():
@@ -114,6 +120,215 @@ def test_damaged_files_are_refused():
         parameter._from_state(state)
     with pytest.raises(FileFormatError):
         serialization.load(io.BytesIO(b"no file of ours"))
+
+
+# -- versions -------------------------------------------------------------------------
+
+
+def values(param):
+    """Return the earlier values."""
+    return [version.value for version in param.history]
+
+
+def test_history_and_rollback():
+    """Assignments are remembered; rolling back forgets what came after."""
+    p = Parameter("a")
+    for text in ("b", "c", "d"):
+        p.data = text
+    assert values(p) == ["a", "b", "c"]
+    p.rollback()
+    assert (p.data, values(p)) == ("c", ["a", "b"])
+    p.rollback(2)
+    assert (p.data, p.history) == ("a", ())
+    with pytest.raises(InputValueError, match="cannot go back 1"):
+        p.rollback()
+
+
+def test_trying_and_taking_back_leaves_no_trace():
+    """Candidates that are installed for a trial do not enter the history."""
+    p = Parameter("a")
+    p.data = "b"
+    for candidate in ("x", "y", "b"):
+        p.data = candidate
+    assert values(p) == ["a"]
+    p.data = "b"
+    assert values(p) == ["a"]
+
+
+def test_the_first_text_has_no_history():
+    """Filling an empty Parameter is no change of mind."""
+    p = Parameter()
+    p.data = "a"
+    assert p.history == ()
+
+
+def test_history_is_bounded():
+    """Only so many values are remembered, the latest."""
+    p = Parameter("0")
+    for number in range(1, 100):
+        p.data = str(number)
+    assert values(p) == [str(number) for number in range(79, 99)]
+
+
+def test_annotate_says_how_a_value_came_about():
+    """A version carries the note that was made while it was the present one."""
+    p = Parameter("a")
+    p.annotate("written by hand")
+    p.data = "b"
+    p.annotate("TGD", step=3)
+    p.data = "c"
+    assert [(v.note, v.step) for v in p.history] == [
+        ("written by hand", None),
+        ("TGD", 3),
+    ]
+    p.rollback()
+    p.data = "d"
+    assert p.history[-1] == Version(value="b", note="TGD", step=3)
+    with pytest.raises(InputTypeError):
+        p.annotate(3)
+    with pytest.raises(InputTypeError):
+        p.annotate("x", step="3")
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 1.5])
+def test_rollback_takes_a_positive_int(n):
+    """Anything else is refused."""
+    p = Parameter("a")
+    p.data = "b"
+    with pytest.raises(InputValueError, match="positive"):
+        p.rollback(n)
+    assert p.data == "b"
+
+
+def test_changes_inside_a_list_are_seen():
+    """Data that was changed in place is remembered as it was when it was replaced."""
+    p = Parameter(["a"])
+    p.data.append("b")
+    p.data = ["c"]
+    assert values(p) == [["a", "b"]]
+    p.rollback()
+    p.data.append("z")
+    p.data = ["c"]
+    assert values(p) == [["a", "b", "z"]]
+
+
+def test_demonstrations_roll_back():
+    """Rows have a history too, and a refused assignment leaves none."""
+    demos = Demonstrations([["a", "b"]])
+    demos.data = [["c", "d"]]
+    with pytest.raises(InputValueError):
+        demos.data = [["only"]]
+    assert values(demos) == [[["a", "b"]]]
+    demos.rollback()
+    assert demos.rows() == [["a", "b"]]
+
+
+def test_files_and_state_dicts_keep_versions_copies_do_not():
+    """A resumed program can be rolled back; snapshots stay small."""
+    agent = cog.ParameterDict({"p": Parameter("a")})
+    agent["p"].data = "b"
+    agent["p"].annotate("better", 1)
+    assert copy.deepcopy(agent["p"]).history == ()
+    file = io.BytesIO()
+    serialization.save(agent.state_dict(), file)
+    other = cog.ParameterDict({"p": Parameter("fresh")})
+    other.load_state_dict(serialization.load(io.BytesIO(file.getvalue())))
+    p = other["p"]
+    assert (p.data, values(p)) == ("b", ["a"])
+    p.data = "c"
+    assert p.history[-1] == Version(value="b", note="better", step=1)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        3,
+        [],
+        [["a"]],
+        [["a", "", None]] * 30,
+        [[{}, "", None]],
+        [["a", 1, None]],
+        [["a", "", "1"]],
+    ],
+)
+def test_damaged_histories_are_refused(rows):
+    """A history of the wrong form is refused, not repaired."""
+    from afnio.cognitive import parameter
+
+    state = parameter._to_state(Parameter("x")) | {"history": rows}
+    with pytest.raises((InputTypeError, InputValueError)):
+        parameter._from_state(state)
+
+
+def test_states_without_versions_load():
+    """Files from before versions and frozen parts still load."""
+    from afnio.cognitive import parameter
+
+    state = parameter._to_state(Parameter("x"))
+    del state["history"], state["frozen"]
+    assert parameter._from_state(state).history == ()
+
+
+@given(st.lists(st.sampled_from("abcde"), min_size=1))
+def test_history_holds_each_value_once(texts):
+    """Whatever is assigned, earlier values are different and not the present one."""
+    p = Parameter(texts[0])
+    for text in texts[1:]:
+        p.data = text
+        seen = [*values(p), p.data]
+        assert len(seen) == len(set(seen))
+        assert seen[-1] == text
+
+
+# -- frozen parts ---------------------------------------------------------------------
+
+TEXT = "Hi.\n<keep>\nNever lie.\n</keep>\nBe brief. <keep>x</keep>"
+
+
+def test_frozen_parts_must_survive_rewrites():
+    """Texts and what stands between markers must stay; assignment is free."""
+    p = Parameter(TEXT, frozen=["Be brief.", ("<keep>", "</keep>")])
+    kept = ("Be brief.", "<keep>\nNever lie.\n</keep>", "<keep>x</keep>")
+    assert p.frozen == kept
+    p.check_data(" ".join(reversed(kept)))
+    with pytest.raises(InputValueError, match="Never lie"):
+        p.check_data(TEXT.replace("Never lie.", "Lie."))
+    p.data = "anything"
+    assert copy.deepcopy(p).frozen == kept
+
+
+@pytest.mark.parametrize(
+    ("frozen", "error"),
+    [
+        ("Hi.", InputTypeError),
+        ([3], InputTypeError),
+        ([""], InputTypeError),
+        ([("a", "b", "c")], InputTypeError),
+        (["absent"], InputValueError),
+        ([("<keep>", "<absent>")], InputValueError),
+    ],
+)
+def test_what_is_frozen_is_checked(frozen, error):
+    """It must be text, and occur."""
+    with pytest.raises(error):
+        Parameter(TEXT, frozen=frozen)
+
+
+def test_an_optimizer_refuses_rewrites_that_lose_frozen_parts():
+    """TGD asks again with the reason, and takes what keeps the frozen part."""
+    p = Parameter("Be brief. NEVER LIE.", "system prompt", frozen=["NEVER LIE."])
+    p.append_grad(Variable("be friendlier", "feedback"))
+    texts = iter(["Be kind.", "Be kind. NEVER LIE."])
+
+    def rewrite(messages, **args):
+        tag = re.findall(r"</(new\w*)>", messages[-1]["content"])[-1]
+        return f"<{tag}>{next(texts)}</{tag}>"
+
+    model = ScriptedModel(rewrite)
+    TGD([p], model_client=model).step()
+    assert p.data == "Be kind. NEVER LIE."
+    assert "NEVER LIE" in model.requests[1].messages[-1]["content"]
+    assert values(p) == ["Be brief. NEVER LIE."]
 
 
 # -- demonstrations -------------------------------------------------------------------

@@ -90,14 +90,14 @@ def test_one_call_can_pass_the_cache_by(path):
         assert len(cache) == 1
 
 
-def test_record_asks_always_and_overwrites(path):
-    """Recording again replaces what was recorded."""
+def test_recording_asks_once_for_each_call(path):
+    """A recording run answers equal calls as a replay will; the next one asks anew."""
     client = ScriptedModel(["old", "new"])
-    with use_cache(ReplyCache(path, mode="record")):
-        ask(client)
-        ask(client)
-    with use_cache(ReplyCache(path, mode="replay")):
-        assert ask(ScriptedModel([])).text == "new"
+    for text in ("old", "new"):
+        with use_cache(ReplyCache(path, mode="record")):
+            assert [ask(client).text, ask(client).text] == [text, text]
+        with use_cache(ReplyCache(path, mode="replay")):
+            assert ask(ScriptedModel([])).text == text
 
 
 def test_off_does_nothing(path):

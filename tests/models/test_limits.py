@@ -64,11 +64,12 @@ def test_concurrency_is_never_exceeded():
     assert started == list(range(10))
 
 
-def test_overload_halves_and_success_raises():
-    """A 429 halves what is allowed, once per round; successes add one per round."""
+def test_refusals_in_a_row_halve_and_success_raises():
+    """The third 429 in a row halves, once per round; successes add one per round."""
     one = limiter(Time(), concurrency=8)
-    one.overloaded(started=0.0, retry_after_s=None)
-    assert one.allowed == 4
+    for allowed in (8, 8, 4):
+        one.overloaded(started=0.0, retry_after_s=None)
+        assert one.allowed == allowed
     one.overloaded(started=0.0, retry_after_s=None)  # ran together with the first
     assert one.allowed == 4
     for _ in range(12):
@@ -79,29 +80,45 @@ def test_overload_halves_and_success_raises():
 def test_slot_tells_the_limiter_how_the_call_went():
     """Throttling errors lower the limit, other errors do not, success raises it."""
 
+    async def fail(one, error):
+        with pytest.raises(type(error)):
+            async with one.slot():
+                raise error
+
     async def go():
         one = limiter(Time(), concurrency=8)
-        for error in (ServerError("broken", status=500), ValueError("bug")):
-            with pytest.raises(type(error)):
-                async with one.slot():
-                    raise error
+        for error in (ServerError("broken", status=500), ValueError("bug")) * 3:
+            await fail(one, error)
         assert one.allowed == 8
-        with pytest.raises(RateLimitError):
-            async with one.slot():
-                raise RateLimitError("slow", status=429)
+        for _ in range(3):
+            await fail(one, RateLimitError("slow", status=429))
         assert one.allowed == 4
         assert one.active == 0
 
     asyncio.run(go())
 
 
-def test_retry_after_pauses_the_whole_endpoint():
-    """After a Retry-After nobody starts before it has passed."""
+def test_lone_refusals_slow_nobody_else_down():
+    """A 429 now and then, between successes, neither pauses nor halves."""
+
+    async def go():
+        one = limiter(Time(), concurrency=8)
+        for _ in range(9):
+            one.overloaded(started=0.0, retry_after_s=60.0)
+            one.succeeded()
+        await one.acquire(0)  # would wait for ever on this clock
+
+    asyncio.run(go())
+
+
+def test_refusals_in_a_row_pause_the_whole_endpoint():
+    """With their Retry-After nobody starts before it has passed."""
     time, started = Time(), []
 
     async def go():
         one = limiter(time)
-        one.overloaded(started=0.0, retry_after_s=5.0)
+        for _ in range(3):
+            one.overloaded(started=0.0, retry_after_s=5.0)
 
         async def call():
             async with one.slot():

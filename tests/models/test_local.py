@@ -20,7 +20,8 @@ from afnio.errors import (
     StateError,
 )
 from afnio.models import Budget, ToolCall, get_model
-from afnio.models._llama import Assembled, available_threads
+from afnio.models._chunks import Assembled
+from afnio.models._llama import available_threads
 from afnio.models.anthropic import Anthropic
 from afnio.models.local import LocalModel
 from afnio.models.openai import OpenAI
@@ -301,3 +302,12 @@ class TestEngine:
             check=False,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+    def test_text_can_be_streamed(self, local):
+        """The pieces are the reply that would have come in one."""
+        question = {"temperature": 0, "max_tokens": 8}
+        stream = local.stream(say("Say hello."), **question)
+        pieces = list(stream)
+        assert len(pieces) > 1
+        assert "".join(pieces) == stream.reply.text
+        assert stream.reply.usage.output_tokens == 8

@@ -179,6 +179,8 @@ def _misfit(target: Variable, saved: Variable) -> str | None:
 
 def _overwrite(target: Variable, saved: Variable) -> None:
     target.data = saved.data
+    if isinstance(target, Parameter) and isinstance(saved, Parameter):
+        target._take_versions(saved)
     target.role = saved.role or target.role
     if isinstance(saved, Parameter) or not isinstance(target, Parameter):
         target.requires_grad = saved.requires_grad

@@ -162,7 +162,9 @@ class Stateful(Traversal):
 def frozen(variable: Variable, memo: dict[int, Any]) -> Variable:
     """Return a leaf with the same data, role and flag, without gradients."""
     if isinstance(variable, Parameter):
-        return copy.deepcopy(variable, memo)
+        param = copy.deepcopy(variable, memo)
+        param._take_versions(variable)
+        return param
     if id(variable) not in memo:
         twin = variable.detach()
         twin.requires_grad = variable.requires_grad

@@ -30,6 +30,8 @@ class LMJudgeEvaluator(Reducing):
         reduction_fn_purpose: What it computes, in words.
         eval_mode: False sends feedback to the judge's messages instead of to the
             prediction. True unless given.
+        score_range: ``(lowest, highest)`` that a score may have.
+        response_schema: Whether to constrain replies to a verdict. False unless given.
         **completion_args: Passed to the client.
     """
 
@@ -37,6 +39,8 @@ class LMJudgeEvaluator(Reducing):
     messages: MultiTurnMessages | None
     success_fn: Callable[[list[Any]], Any] | None
     eval_mode: Variable | None
+    score_range: Variable | None
+    response_schema: Variable | None
     completion_args: dict[str, Any] | None
 
     def __init__(
@@ -47,6 +51,8 @@ class LMJudgeEvaluator(Reducing):
         reduction_fn: Any = NOT_GIVEN,
         reduction_fn_purpose: Any = NOT_GIVEN,
         eval_mode: bool | Variable | None = None,
+        score_range: Any = None,
+        response_schema: bool | Variable | None = None,
         **completion_args: Any,
     ) -> None:
         super().__init__()
@@ -55,6 +61,11 @@ class LMJudgeEvaluator(Reducing):
         self.register_function("success_fn", success_fn)
         self._register_reduction(reduction_fn, reduction_fn_purpose)
         self.register_buffer("eval_mode", as_buffer(eval_mode, "evaluation mode"))
+        self.register_buffer("score_range", as_buffer(score_range, "range of scores"))
+        self.register_buffer(
+            "response_schema",
+            as_buffer(response_schema, "whether to constrain replies"),
+        )
         self.register_completion_config("completion_args", completion_args or None)
 
     def forward(
@@ -68,6 +79,8 @@ class LMJudgeEvaluator(Reducing):
         reduction_fn: Any = NOT_GIVEN,
         reduction_fn_purpose: Any = NOT_GIVEN,
         eval_mode: bool | Variable | None = None,
+        score_range: Any = None,
+        response_schema: bool | Variable | None = None,
         **completion_args: Any,
     ) -> tuple[Variable, Variable]:
         """Return score and explanation.
@@ -83,6 +96,8 @@ class LMJudgeEvaluator(Reducing):
             )
         client, chat = configured(self, forward_model_client, messages)
         mode = self.eval_mode if eval_mode is None else eval_mode
+        bounds = self.score_range if score_range is None else score_range
+        form = self.response_schema if response_schema is None else response_schema
         reduce, purpose = self._reduction(reduction_fn, reduction_fn_purpose)
         return functional.lm_judge_evaluator(
             client,
@@ -94,5 +109,7 @@ class LMJudgeEvaluator(Reducing):
             reduce,
             purpose,
             True if mode is None else mode,
+            bounds,
+            False if form is None else form,
             **{**(self.completion_args or {}), **completion_args},
         )

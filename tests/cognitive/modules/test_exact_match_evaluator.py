@@ -52,3 +52,21 @@ def test_backward_on_a_right_batch_is_empty():
     score, _ = cog.ExactMatchEvaluator()(prediction, "blue")
     score.backward()
     assert [g.data for g in prediction.grad] == [""]
+
+
+def test_normalize_and_tolerance_are_configured_or_given():
+    """Names and tolerance belong to the state; functions work; a call overrides."""
+    prediction = Variable(["Green", "1.0"], "answer")
+    target = ["green", "1.05"]
+    evaluate = cog.ExactMatchEvaluator(normalize=["casefold"], tolerance=0.1)
+    assert evaluate(prediction, target)[0].data == 2
+    assert evaluate(prediction, target, normalize=None)[0].data == 1
+    assert evaluate(prediction, target, tolerance=None)[0].data == 1
+    assert set(evaluate.state_dict()) == {"normalize_names", "tolerance"}
+    fresh = cog.ExactMatchEvaluator()
+    fresh.load_state_dict(evaluate.state_dict())
+    assert fresh(prediction, target)[0].data == 2
+    for normalize in (str.lower, [str.lower, "strip"]):
+        evaluate = cog.ExactMatchEvaluator(normalize=normalize)
+        assert evaluate(prediction, target)[0].data == 1
+        assert dict(evaluate.state_dict()) == {}

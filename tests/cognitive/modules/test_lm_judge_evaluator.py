@@ -69,3 +69,21 @@ def test_state():
     assert dict(cog.LMJudgeEvaluator().state_dict()) == {}
     judge = cog.LMJudgeEvaluator(messages=_ask("x"), seed=1)
     assert list(judge.state_dict()) == ["messages", "completion_args"]
+
+
+def test_range_and_schema_are_configured_or_given():
+    """Both belong to the state, hold for every call, and a call overrides them."""
+    judge = ScriptedModel('{"score": 5, "explanation": "fine"}')
+    ask = [{"role": "user", "content": [Variable("{prediction}?")]}]
+    evaluate = cog.LMJudgeEvaluator(
+        judge, ask, score_range=(1, 5), response_schema=True
+    )
+    score, _ = evaluate(prediction=Variable("a"))
+    assert (score.data, score.evidence[0].success) == (5, True)
+    assert "response_format" in judge.requests[0].args
+    assert {"score_range", "response_schema"} <= set(evaluate.state_dict())
+    score, _ = evaluate(
+        prediction=Variable("a"), score_range=(0, 10), response_schema=False
+    )
+    assert (score.data, score.evidence[0].success) == (5, False)
+    assert "response_format" not in judge.requests[1].args

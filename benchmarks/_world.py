@@ -1,0 +1,113 @@
+"""A chat server on loopback that answers in the form asked for, after 100 ms.
+
+``python -m benchmarks._world`` runs it in a process of its own. It says nothing clever:
+every answer to a task is ``WRONG``, every critique ``Be exact.`` and every new prompt
+``Answer exactly.`` It knows the answer formats of afnio and of the peers that
+`benchmarks._peers` runs, so that all make the same step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+LATENCY_S: Final = 0.1
+CRITIQUE: Final = "Be exact."
+PROMPT: Final = "Answer exactly."
+
+_LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_OUR_TAG: Final = re.compile(r"^<([\w-]+)>\nthe complete new text\n</\1>", re.MULTILINE)
+_DSPY_FIELD: Final = re.compile(r"\[\[ ## (\w+) ## \]\]")
+
+
+def answer(request: dict[str, Any]) -> str:
+    """Return what to say to a request, by the form that it asks for."""
+    text = "\n".join(str(turn["content"]) for turn in request["messages"])
+    schema = request.get("response_format", {}).get("json_schema", {}).get("schema")
+    if schema:
+        return json.dumps(dict.fromkeys(schema["required"], CRITIQUE))
+    if found := _OUR_TAG.findall(text):
+        return f"<{found[-1]}>\n{PROMPT}\n</{found[-1]}>"
+    if "<IMPROVED_VARIABLE>" in text:  # TextGrad's optimizer
+        return f"<IMPROVED_VARIABLE>{PROMPT}</IMPROVED_VARIABLE>"
+    if "Respond with the corresponding output fields" in text:  # DSPy's programs
+        wanted = text.rpartition("Respond with the corresponding output fields")[2]
+        fields = [name for name in _DSPY_FIELD.findall(wanted) if name != "completed"]
+        values = "\n\n".join(f"[[ ## {name} ## ]]\nWRONG" for name in fields)
+        return f"{values}\n\n[[ ## completed ## ]]"
+    if "new instruction" in text:  # GEPA's reflection
+        return f"```\n{PROMPT}\n```"
+    return "WRONG"
+
+
+def _response(request: dict[str, Any]) -> bytes:
+    message = {"role": "assistant", "content": answer(request), "refusal": None}
+    body = json.dumps(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1_700_000_000,
+            "model": request["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {
+                "prompt_tokens": 20,
+                "completion_tokens": 8,
+                "total_tokens": 28,
+            },
+        }
+    ).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+class _Connection(asyncio.Protocol):
+    """Answers requests one by one, on connections that stay open."""
+
+    def __init__(self) -> None:
+        self._received = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        found = _LENGTH.search(head)
+        if not end or len(body) < (int(found[1]) if found else 0):
+            return
+        self._received = b""
+        response = _response(json.loads(body))
+        loop = asyncio.get_running_loop()
+        loop.call_later(LATENCY_S, self._transport.write, response)
+
+
+async def _serve() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=512)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """Run the server in a process of its own; yields its base URL."""
+    command = [sys.executable, "-m", "benchmarks._world"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
+        finally:
+            server.terminate()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())
