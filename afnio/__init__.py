@@ -28,6 +28,7 @@ from afnio.autodiff.graph import GradientEdge, Node
 if TYPE_CHECKING:
     from afnio import (
         cognitive,
+        exporting,
         models,
         optim,
         serialization,
@@ -49,6 +50,7 @@ __getattr__, __dir__ = _attach(
         "_validate_multi_turn_messages": "afnio.autodiff._chat:validate_messages",
         "_validate_typed_sequence": "afnio.autodiff._chat:validate_sequence",
         "cognitive": "afnio.cognitive",
+        "exporting": "afnio.exporting",
         "functional": "afnio.cognitive.functional",
         "get_backward_model_client": "afnio.models:get_backward_model_client",
         "load": "afnio.serialization:load",
@@ -78,6 +80,7 @@ __all__ = [
     "credit_mode",
     "eager",
     "enable_grad",
+    "exporting",
     "functional",
     "get_backward_model_client",
     "is_grad_enabled",

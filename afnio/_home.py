@@ -33,7 +33,7 @@ MAX_PENDING: Final = max(1, int(os.environ.get("AFNIO_MAX_PENDING", "16384")))
 _UNWIND_S: Final = 2.0
 """Seconds to wait for cancelled work to let go."""
 
-_STARTS_PER_TURN: Final = int(os.environ.get("SPT","2"))
+_STARTS_PER_TURN: Final = 4
 """Operations that start in one turn of the loop."""
 
 _NOTE: Final = "in {}, called at {}"

@@ -231,9 +231,11 @@ class Variable(Operators):
     def register_hook(
         self, hook: Callable[[Variable], Variable | None]
     ) -> RemovableHandle:
-        """Call ``hook(gradient)`` when this Variable's gradient is known.
+        """Call ``hook(gradient)`` in each backward that reaches this Variable.
 
-        What the hook returns, unless None, takes the gradient's place.
+        On a leaf: for every gradient that reaches it, in graph order; elsewhere once,
+        with all gradients merged. What it returns, unless None, takes their place. It
+        may be ``async def``; if it raises, the backward fails and writes nothing.
 
         Raises:
             StateError: The Variable does not require grad.

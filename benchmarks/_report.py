@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -26,7 +27,9 @@ class Row:
 
     @property
     def shown(self) -> str:
-        """The median with its range over the repetitions."""
+        """The median with its range over the repetitions; why not, if unmeasured."""
+        if not self.unit:
+            return "not measured"
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}] {self.unit}"
 
 
@@ -58,5 +61,5 @@ def show(title: str, rows: list[Row]) -> None:
     for column in ("what", r"median \[min, max]", "target"):
         table.add_column(column)
     for row in rows:
-        table.add_row(row.what, row.shown, row.target)
+        table.add_row(*map(escape, (row.what, row.shown, row.target)))
     Console(file=sys.stdout, width=110).print(table)

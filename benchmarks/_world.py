@@ -62,8 +62,12 @@ def _response(request: dict[str, Any]) -> bytes:
             },
         }
     ).encode()
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = (
+        "HTTP/1.1 200 OK",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+    )
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
 class _Connection(asyncio.Protocol):

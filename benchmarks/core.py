@@ -1,14 +1,15 @@
 """What the core costs: ``python -m benchmarks.core``.
 
-Wall clock over critical path with a scripted model, cost and memory per node,
-pending calls, import time. Figures are ratios, or CPU time beyond what the operation
-itself does.
+Wall clock over critical path, with a scripted model and through HTTP beside the bare
+SDK and the peers that are installed; cost and memory per node; pending calls; import
+time. Figures are ratios, or CPU time beyond what the operation itself does.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import statistics
 import subprocess
 import sys
 import tracemalloc
@@ -23,6 +24,7 @@ from afnio.autodiff.evaluator import ExactMatchEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.models.testing import ScriptedModel
 from afnio.optim import TGD
+from benchmarks import _peers, _steps, _world
 from benchmarks._report import Row, cpu_seconds, measure, seconds, show
 from benchmarks._rewriting import obey
 
@@ -177,5 +179,27 @@ def rows() -> list[Row]:
     ]
 
 
+def http_rows() -> list[Row]:
+    """Make a training step through the official SDK and a server on loopback."""
+    what = f"training step, {SAMPLES} samples at 100 ms through HTTP"
+    with _world.running() as url:
+        bare, ours = [], []
+        for _ in range(3):  # in turn, so that both meet the same load
+            ours += _steps.with_afnio(url, 3)
+            bare += _steps.with_threads(url, 3)
+        ratios = [a / b for a, b in zip(ours, bare, strict=True)]
+        return [
+            _row(f"{what}: wall clock over critical path", ours, "<= 1.2"),
+            _row("the same calls with the bare SDK in 32 threads", bare, ""),
+            _row("afnio / bare SDK", ratios, "<= 1.0"),
+            *_peers.rows(url),
+        ]
+
+
+def _row(what: str, values: list[float], target: str) -> Row:
+    middle = statistics.median(values)
+    return Row(what, middle, "x", min(values), max(values), target)
+
+
 if __name__ == "__main__":
-    show("afnio core", rows())
+    show("afnio core", [*rows(), *http_rows()])

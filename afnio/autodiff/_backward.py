@@ -42,7 +42,10 @@ def backward(
         create_graph: Record the critic calls themselves, so that gradients have
             gradients: the critic's prompt (`critic_prompt`), the feedback it was given
             and the inputs it criticised.
-        inputs: Append only to these leaves.
+        inputs: Append only to these leaves, given as Variables or edges; what leads
+            to none of them does not run.
+
+    Hooks and users' own `Function.backward` run off the event loop, one at a time.
 
     Model calls: one critic call per failing sample and model operation; none for
     samples whose feedback is empty. A backward through gradients made with
@@ -52,6 +55,8 @@ def backward(
         StateError: A root is not part of a graph, lacks its gradient, or the graph was
             freed; an input is not a leaf.
         InputTypeError: An argument is not a Variable.
+        ReplyError: A critic's replies were unusable, three times.
+        ModelError: A model call failed for good.
     """
     work = plan_backward(variables, grad_variables, retain_graph, create_graph, inputs)
     _dispatch.run_sync(_execute(work))
@@ -108,8 +113,11 @@ def grad(
     Returns:
         One gradient per input.
 
+    Model calls: as for `backward`, for the nodes between outputs and inputs only.
+
     Raises:
         StateError: As for `backward`; or an input was not reached.
+        InputTypeError: As for `backward`.
     """
     edges, work = _grad_plan(outputs, inputs, grad_outputs, retain_graph, create_graph)
     return _captured(edges, _dispatch.run_sync(work.run()), allow_unused)

@@ -230,8 +230,6 @@ def _equal(
 
 
 def _number(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
     try:
         found = Decimal(str(value).strip())
     except ArithmeticError:

@@ -32,7 +32,10 @@ class Function:
     Define ``forward(ctx, *args)``, or ``forward(*args)`` with ``setup_context``, and
     ``backward(ctx, *grad_outputs)``, all static; ``forward`` and ``backward`` may be
     ``async def``. Forward returns a Variable or a tuple of them; backward returns one
-    gradient per input of forward, None where none is needed.
+    gradient per input of forward: a Variable, a text, a list of them for an input that
+    holds several Variables, or None where none is needed. Backward is given empty text
+    for an output that nobody used; it must answer empty feedback with empty feedback,
+    which `afnio.autodiff.gradcheck` checks.
 
     Example:
         >>> from afnio import Variable

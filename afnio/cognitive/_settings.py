@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from afnio._data import Data
 from afnio._text import shorten
@@ -63,7 +64,7 @@ def spans(frozen: Iterable[str | Sequence[str]], data: Data) -> tuple[str, ...]:
         raise InputTypeError("frozen takes several texts; put the one in a list.")
     found: dict[str, None] = {}
     for item in frozen:
-        parts = list(item) if isinstance(item, (list, tuple)) else [item]
+        parts: list[Any] = list(item) if isinstance(item, (list, tuple)) else [item]
         if len(parts) not in (1, 2) or not all(
             isinstance(part, str) and part for part in parts
         ):

@@ -100,9 +100,7 @@ class Parameter(Variable):
         if type(self._value) is not Pending and self._value != self._now.value:
             self._now = Version(value=copy_data(self._value))
         _ANY_DATA.__set__(self, data)
-        self._versions, self._now = succeed(
-            self._versions, self._now, self._value
-        )
+        self._versions, self._now = succeed(self._versions, self._now, self._value)
 
     @property
     def history(self) -> tuple[Version, ...]:

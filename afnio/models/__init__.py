@@ -16,6 +16,7 @@ from afnio.models._roles import (
     set_backward_model_client,
 )
 from afnio.models._scopes import call_role, deadline
+from afnio.models._stream import Stream
 from afnio.models._usage import Usage
 from afnio.models.model import (
     BaseModel,
@@ -37,6 +38,7 @@ __all__ = [
     "ReplyCache",
     "Request",
     "RetryPolicy",
+    "Stream",
     "TextCompletionModel",
     "ToolCall",
     "UnknownPriceWarning",
