@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from afnio._home import STARTS_PER_TURN
 from afnio._loop import (
     MAX_PENDING,
     Deferred,
@@ -91,8 +92,12 @@ async def gather(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     work = list(coroutines)
     if len(work) == 1:
         return [await work[0]]
-    tasks = [asyncio.ensure_future(outcome_of(item)) for item in work]
+    tasks: list[asyncio.Task[Any]] = []
     try:
+        for item in work:
+            tasks.append(asyncio.ensure_future(outcome_of(item)))
+            if len(tasks) % STARTS_PER_TURN == 0:
+                await asyncio.sleep(0)
         return [_unwrap(task.result()) for task in await _settled(tasks)]
     finally:
         for task in tasks:

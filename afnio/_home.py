@@ -33,7 +33,7 @@ MAX_PENDING: Final = max(1, int(os.environ.get("AFNIO_MAX_PENDING", "16384")))
 _UNWIND_S: Final = 2.0
 """Seconds to wait for cancelled work to let go."""
 
-_STARTS_PER_TURN: Final = 4
+STARTS_PER_TURN: Final = 4
 """Operations that start in one turn of the loop."""
 
 _NOTE: Final = "in {}, called at {}"
@@ -145,7 +145,7 @@ class Home:
         do in between.
         """
         self._awake = False
-        for _ in range(min(_STARTS_PER_TURN, len(self._inbox))):
+        for _ in range(min(STARTS_PER_TURN, len(self._inbox))):
             self._inbox.popleft()()
         if self._inbox:
             self._awake = True

@@ -231,11 +231,10 @@ class Variable(Operators):
     def register_hook(
         self, hook: Callable[[Variable], Variable | None]
     ) -> RemovableHandle:
-        """Call ``hook(gradient)`` in each backward that reaches this Variable.
+        """Call ``hook(gradient)`` in a backward; its result, unless None, replaces it.
 
-        On a leaf: for every gradient that reaches it, in graph order; elsewhere once,
-        with all gradients merged. What it returns, unless None, takes their place. It
-        may be ``async def``; if it raises, the backward fails and writes nothing.
+        On a leaf, for every gradient that reaches it, in graph order; elsewhere once,
+        with all gradients merged. If it raises, the backward writes nothing.
 
         Raises:
             StateError: The Variable does not require grad.
@@ -277,8 +276,7 @@ class Variable(Operators):
 
     def detach(self) -> Variable:
         """Return a plain Variable with the same data and role, outside the graph."""
-        result = Variable(None, self.role)
-        value = self._value
+        value, result = self._value, Variable(None, self.role)
         result._value = value if type(value) is Pending else _data.copy_data(value)
         return result
 

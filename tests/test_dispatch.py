@@ -198,6 +198,30 @@ class TestPending:
         assert d.data == ["a"]
 
 
+class TestTurns:
+    def test_work_starts_in_order_while_earlier_work_goes_on(self):
+        """Not everything begins in one turn: the first is done before the last begins.
+
+        So the first request leaves, and comes back, while later ones are written.
+        """
+        events = []
+
+        async def work(number):
+            events.append(("begin", number))
+            await asyncio.sleep(0)
+            events.append(("end", number))
+
+        async def main():
+            jobs = [_dispatch.spawn(work(number)) for number in range(40)]
+            for job in jobs:
+                await job
+
+        _dispatch.run_sync(main())
+        begun = [number for what, number in events if what == "begin"]
+        assert begun == [*range(40)]
+        assert events.index(("end", 0)) < events.index(("begin", 39))
+
+
 def pending(data):
     """Return a Variable that was pending when it was made."""
     gate = Gate()
