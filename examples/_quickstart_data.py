@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 class Task:
     """What to ask, and how many messages of each part to use."""
 
+    about: str
     instruction: str
     template: str
     answer_tokens: int
@@ -35,6 +36,7 @@ class Task:
 
 TASKS = {
     "contacts": Task(
+        "naming the customer in synthetic support messages (a few minutes on 2 cores)",
         "Extract the customer's full name from the support message. "
         "Reply with the name only.",
         "Message: {message}\nCustomer name:",
@@ -43,11 +45,13 @@ TASKS = {
         "support_contacts.jsonl",
     ),
     "facility": Task(
+        "the sentiment of real, long e-mails (with the embedded model a quarter of an "
+        "hour or more)",
         "Read the message and classify its sentiment as positive, neutral or negative. "
         "Reply with the label only.",
         "Message: {message}\nSentiment:",
         8,
-        {"train": 40, "val": 20, "test": 40},
+        {"train": 20, "val": 12, "test": 20},
         "facility",
     ),
 }

@@ -1,4 +1,4 @@
-"""Tune the prompt of a small program on real text, and show that it got better.
+"""Tune the prompt of a small program on support messages, and show what it gained.
 
     python examples/quickstart.py                      # embedded 135M model, no key
     python examples/quickstart.py --model openai/gpt-4o-mini
@@ -32,6 +32,12 @@ from afnio.optim import TGD, FewShot
 from afnio.optim.gates import Race
 from afnio.trainer import Trainer
 from afnio.utils.data import DataLoader
+
+
+PLAN = """\
+Scores are shares of right answers: higher is better, also where they are called loss.
+The plan: test, look for examples on training and validation messages, test again.
+"""
 
 
 def same(prediction: str, target: str) -> int:
@@ -91,7 +97,11 @@ class Program(cog.Module):
 
 def run(options: argparse.Namespace) -> None:
     """Test, tune, test again, save, and say what changed."""
-    task = TASKS[options.data]
+    task, out = TASKS[options.data], Console()
+    if options.base_url and options.model.startswith("local/"):
+        raise SystemExit("quickstart: --base-url needs --model openai/NAME.")
+    Path(options.out).mkdir(parents=True, exist_ok=True)
+    out.print(f"{options.model} on {task.about}.\n{PLAN}")
     client_args = {"base_url": options.base_url} if options.base_url else {}
     model = get_model(options.model, **client_args)
     afnio.set_backward_model_client(model)
@@ -106,7 +116,6 @@ def run(options: argparse.Namespace) -> None:
     trainer.test(program, test, llm_clients=[model], ckpt_path="best")
     result = Path(options.out) / "tuned.json"
     afnio.save(program.state_dict(), result)
-    out = Console()
     out.print(trainer.summary())
     out.print(f"The tuned program is saved in {result}; load it with afnio.load.")
 
@@ -124,3 +133,6 @@ if __name__ == "__main__":
         run(parser.parse_args())
     except AfnioError as error:
         raise SystemExit(f"quickstart: {error}") from error
+    except KeyboardInterrupt as stop:
+        print(f"\nquickstart: stopped; the program is as it was. {stop}")
+        raise SystemExit(130) from None

@@ -64,6 +64,20 @@ def _validate_message(message: Any, place: str) -> None:
             f"{place}['role'] must be a str, got {type(message['role']).__name__}."
         )
     validate_sequence(message["content"], Variable, f"{place}['content']")
+    for part in message["content"]:
+        shows, stands = fields_of(part) is not None, is_demonstrations(message)
+        if shows != stands:
+            kind = "Demonstrations" if shows else f"a {type(part).__name__}"
+            raise InputTypeError(
+                f"{place} has the role {message['role']!r} and holds {kind}; "
+                f"Demonstrations, and nothing else, go in a message with the role "
+                f"{DEMONSTRATIONS!r}, before the message that they show how to answer."
+            )
+
+
+def fields_of(variable: Any) -> tuple[str, ...] | None:
+    """Return what the rows of demonstrations fill, or None for any other Variable."""
+    return getattr(variable, "fields", None)
 
 
 def validate_sequence(values: Any, kind: type, owner: str = "value") -> None:
@@ -91,12 +105,34 @@ def validate_inputs(inputs: Any) -> None:
     for name, value in inputs.items():
         if not isinstance(name, str):
             raise InputTypeError(f"inputs has a key that is not a str: {name!r}.")
+        if value is None:
+            raise InputTypeError(
+                f"inputs[{name!r}] is None; give a text, or leave the name out. Only "
+                "samples of a batch may be missing."
+            )
         for item in value if isinstance(value, (list, tuple)) else [value]:
             if item is not None and not isinstance(item, (str, int, float, Variable)):
                 raise InputTypeError(
                     f"inputs[{name!r}] must be text, a Variable, or a list of them; "
                     f"got {type(item).__name__}: {shorten(item)}."
                 )
+
+
+def refuse_stray_inputs(messages: Any, completion_args: Mapping[str, Any]) -> None:
+    """Raise if a completion argument is called like a placeholder of a message."""
+    for name in completion_args:
+        for message in messages:
+            if any(f"{{{name}}}" in _text_of(part) for part in message["content"]):
+                raise TemplateError(
+                    f"{name}=... is a completion argument, but a message contains "
+                    f"{{{name}}}; did you mean inputs={{{name!r}: ...}}?"
+                )
+
+
+def _text_of(variable: Variable) -> str:
+    """Return a text that is there already, else nothing."""
+    value = variable._value
+    return value if isinstance(value, str) else ""
 
 
 def variables_of(messages: Any, inputs: Any) -> Iterator[Variable]:
@@ -155,11 +191,11 @@ def check_placeholders(
         TemplateError: Naming the input or the placeholder.
     """
     found: dict[str, None] = {}
-    for message in messages:
-        for part in message["content"]:
-            for text in part.data if isinstance(part.data, list) else [part.data]:
-                if isinstance(text, str):
-                    found.update(dict.fromkeys(placeholders(text)))
+    for position, message in enumerate(messages):
+        if is_demonstrations(message):
+            _check_fields(message, messages[position + 1])
+        else:
+            found.update(_placeholders(message))
     unused = [name for name in names if name not in found]
     if unused:
         raise TemplateError(
@@ -172,6 +208,28 @@ def check_placeholders(
             f"strict=True: the placeholder {{{unfilled[0]}}} has no input; "
             f"{closest(unfilled[0], names)}"
         )
+
+
+def _placeholders(message: Mapping[str, Any]) -> dict[str, None]:
+    found: dict[str, None] = {}
+    for part in message["content"]:
+        for text in part.data if isinstance(part.data, list) else [part.data]:
+            if isinstance(text, str):
+                found.update(dict.fromkeys(placeholders(text)))
+    return found
+
+
+def _check_fields(demonstrations: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
+    """Raise unless every field of the rows has its place in the message after them."""
+    known = _placeholders(shown)
+    for demos in demonstrations["content"]:
+        for field in fields_of(demos) or ():
+            if field not in known:
+                raise TemplateError(
+                    f"the demonstrations have the field {field!r}, but the message "
+                    f"after them does not contain {{{field}}}; {closest(field, known)} "
+                    "Give Demonstrations(fields=...) the placeholders of that message."
+                )
 
 
 def render(
@@ -219,7 +277,7 @@ def _demonstrate(
     demos: Any, following: Mapping[str, Any], values: Mapping[str, Any], at: Any
 ) -> Iterator[dict[str, str]]:
     """Yield a turn pair per row: the next message filled with it, and its output."""
-    fields = getattr(demos, "fields", ())
+    fields = fields_of(demos) or ()
     for row in demos.data or []:
         filled = {**values, **dict(zip(fields, row[:-1], strict=True))}
         yield _turn(following, filled, at)

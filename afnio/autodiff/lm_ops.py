@@ -56,10 +56,10 @@ class ChatCompletion(Op):
         **completion_args: Any,
     ) -> tuple[str, ...]:
         """Validate everything that is known before pending values arrive."""
-        del completion_args
         require_client(forward_model_client, "forward_model_client")
         _chat.validate_messages(messages)
         _chat.validate_inputs(inputs)
+        _chat.refuse_stray_inputs(messages, completion_args)
         if not any(_is_pending(item) for item in _chat.variables_of(messages, inputs)):
             _prepare(messages, inputs, strict)
         return (f"response to {_roles(messages)}",)

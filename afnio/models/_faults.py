@@ -47,9 +47,13 @@ def response_type(sdk: Any) -> Any:
     return next(x.Response for x in _http_libraries() if x.Timeout is sdk.Timeout)
 
 
+_SHORTEST_KEY: Final = 6
+"""Shorter ones are stand-ins such as ``"none"``; removing them garbles messages."""
+
+
 def clean(text: str, key: Any) -> str:
     """Remove what looks like a key, and the key."""
-    if isinstance(key, str):
+    if isinstance(key, str) and len(key) >= _SHORTEST_KEY:
         text = text.replace(key, "***")
     return _SECRETS.sub("***", text)
 

@@ -417,3 +417,39 @@ def test_demonstrations_may_not_come_last():
     """Examples need the message that they show how to answer."""
     with pytest.raises(ValueError, match="put the user message last"):
         ChatCompletion.apply(echo(), [{"role": "demonstrations", "content": [Demos()]}])
+
+
+def test_demonstrations_must_fill_placeholders_of_the_next_message():
+    """A wrong or forgotten field would show the present question as an example."""
+    demos = Demos([["a", "b"]])
+    messages = [
+        {"role": "demonstrations", "content": [demos]},
+        {"role": "user", "content": [Variable("Q: {question}")]},
+    ]
+    with pytest.raises(TemplateError, match=r"field 'x'.*\{x\}"):
+        ChatCompletion.apply(echo(), messages, inputs={"question": "?"})
+
+
+def test_demonstrations_and_texts_have_their_own_messages():
+    """Neither stands where the other belongs."""
+    user = {"role": "user", "content": [Variable("{x}")]}
+    with pytest.raises(TypeError, match="role 'demonstrations' and holds a Variable"):
+        ChatCompletion.apply(
+            echo(), [{"role": "demonstrations", "content": [Variable("x")]}, user]
+        )
+    with pytest.raises(TypeError, match="role 'user' and holds Demonstrations"):
+        ChatCompletion.apply(echo(), [{"role": "user", "content": [Demos()]}, user])
+
+
+def test_an_input_passed_as_completion_argument_is_noticed():
+    """The obvious mistake is named, with the way to do it."""
+    _, _, messages = conversation()
+    with pytest.raises(TemplateError, match=r"did you mean inputs=\{'language'"):
+        ChatCompletion.apply(echo(), messages, language="Italian")
+
+
+def test_none_is_no_input():
+    """The word None would have been sent."""
+    _, _, messages = conversation()
+    with pytest.raises(InputTypeError, match="is None"):
+        ChatCompletion.apply(echo(), messages, inputs={"language": None})
