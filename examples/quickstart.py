@@ -33,7 +33,6 @@ from afnio.optim.gates import Race
 from afnio.trainer import Trainer
 from afnio.utils.data import DataLoader
 
-
 PLAN = """\
 Scores are shares of right answers: higher is better, also where they are called loss.
 The plan: test, look for examples on training and validation messages, test again.

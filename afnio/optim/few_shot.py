@@ -293,5 +293,6 @@ def _reason(
     if len(entrant.parts) > 1:
         reason = f"best of {count}; {reason}"
     if ruling.decision.accepted and chosen is not None and ruling is not chosen:
-        reason = f"{reason}; candidate {chosen.entrant.number} gains more"
+        other = f"candidate {chosen.entrant.number}"
+        reason = f"{reason}; {other} gains more, or as much and is newer"
     return reason

@@ -207,7 +207,7 @@ class TGD(Optimizer):
             return self._noted(number, jobs, reason, accepted=False)
         accepted, reason = number == chosen, verdict.decision.reason
         if verdict.decision.accepted and not accepted:
-            reason = f"{reason}; candidate {chosen} gains more"
+            reason = f"{reason}; candidate {chosen} gains more, or as much and is newer"
         return replace(
             self._noted(number, jobs, reason, accepted=accepted),
             decision=verdict.decision,
