@@ -8,13 +8,10 @@ time. Figures are ratios, or CPU time beyond what the operation itself does.
 from __future__ import annotations
 
 import gc
-import json
 import statistics
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import afnio
 from afnio import Variable
@@ -22,33 +19,20 @@ from afnio.autodiff import backward
 from afnio.autodiff.basic_ops import Add, Sum
 from afnio.autodiff.evaluator import ExactMatchEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
-from afnio.models.testing import ScriptedModel
+from afnio.models.testing import ScriptedModel, feedback, in_tags
 from afnio.optim import TGD
 from benchmarks import _peers, _steps, _world
 from benchmarks._report import Row, cpu_seconds, measure, seconds, show
-from benchmarks._rewriting import obey
 
 SAMPLES = 32
 LATENCY_S = 0.1
 
 
-def _critic(messages: Sequence[Mapping[str, Any]], **args: Any) -> str:
-    del messages
-    schema = args["response_format"]["json_schema"]["schema"]
-    return json.dumps(dict.fromkeys(schema["required"], "Be exact."))
-
-
-def _rewriter(messages: Sequence[Mapping[str, Any]], **args: Any) -> str:
-    """Answer an update request in the form that it asks for."""
-    del args
-    return obey(messages, "Answer exactly.")
-
-
 def training_step() -> float:
     """Return wall clock over critical path of forward, critic and update."""
     model = ScriptedModel(lambda m, **_: m[-1]["content"].upper(), latency_s=LATENCY_S)
-    critic = ScriptedModel(_critic, latency_s=LATENCY_S)
-    editor = ScriptedModel(_rewriter, latency_s=LATENCY_S)
+    critic = ScriptedModel(feedback("Be exact."), latency_s=LATENCY_S)
+    editor = ScriptedModel(in_tags("Answer exactly."), latency_s=LATENCY_S)
     prompt = Variable("Answer.", "system prompt", requires_grad=True)
     turns = [
         {"role": "system", "content": [prompt]},

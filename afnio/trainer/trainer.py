@@ -19,8 +19,9 @@ from afnio.trainer._metrics import Record, interval_of
 from afnio.trainer._progress import print_summary
 from afnio.trainer._spend import clients_in
 from afnio.trainer._state import PathLike, TrainerState
+from afnio.trainer._steps import get_batch_size
 
-__all__ = ["Trainer"]
+__all__ = ["Trainer", "get_batch_size"]
 
 T = TypeVar("T")
 
@@ -57,8 +58,6 @@ class Trainer(TrainerState):
         InputTypeError: An option is unknown or of the wrong kind.
         InputValueError: An option is out of range.
     """
-
-    # -- fit ------------------------------------------------------------------------
 
     def fit(
         self,
