@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextvars
-from types import TracebackType
 from typing import Self
+
+from afnio.autodiff._switch import Switch
 
 _enabled: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "afnio_anomaly", default=False
@@ -14,7 +15,7 @@ is_anomaly_enabled = _enabled.get
 """Whether the forward call of every operation is remembered."""
 
 
-class set_detect_anomaly:  # noqa: N801 - PyTorch's name
+class set_detect_anomaly(Switch):  # noqa: N801 - PyTorch's name
     """Turn anomaly mode on or off, at once; as a context manager, until its end.
 
     While it is on, every operation remembers the line that called it, and an error in
@@ -24,29 +25,17 @@ class set_detect_anomaly:  # noqa: N801 - PyTorch's name
         mode: Whether forward calls are remembered.
     """
 
+    _flag = _enabled
+
     def __init__(self, mode: bool = True) -> None:
-        self._mode = mode
-        self._previous = _enabled.get()
-        _enabled.set(mode)
-
-    def __enter__(self) -> Self:
-        _enabled.set(self._mode)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _enabled.set(self._previous)
+        super().__init__(mode)
 
 
 class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
     """Anomaly mode inside a ``with`` block; see `set_detect_anomaly`."""
 
     def __init__(self) -> None:
-        self._mode = True
+        self.mode = True
         self._previous = _enabled.get()
 
     def __enter__(self) -> Self:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
+from afnio.autodiff._switch import Switch
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _enabled: contextvars.ContextVar[bool] = contextvars.ContextVar(
@@ -138,31 +140,16 @@ class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
     _mode = True
 
 
-class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
+class set_grad_enabled(Switch):  # noqa: N801 - PyTorch's name
     """Turn recording on or off, at once; as a context manager, until its end.
 
     Args:
         mode: Whether operations are recorded.
     """
 
-    def __init__(self, mode: bool) -> None:
-        super().__init__(mode)
-        self._previous = _enabled.get()
-        _enabled.set(mode)
-
-    def __enter__(self) -> Self:
-        _enabled.set(self.mode)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _enabled.set(self._previous)
+    _flag = _enabled
 
     def __call__(self, fn: F) -> F:
         """Decorate a function; the mode outside of it stays what it was."""
         _enabled.set(self._previous)
-        return super().__call__(fn)
+        return _GradMode(self.mode)(fn)
