@@ -23,7 +23,7 @@ from rich.console import Console
 
 import afnio
 import afnio.cognitive as cog
-import afnio.cognitive.functional as F  # noqa: N812 - the customary name
+import afnio.cognitive.functional as F
 from afnio import Variable
 from afnio.cognitive.parameter import Demonstrations, Parameter
 from afnio.errors import AfnioError

@@ -197,13 +197,19 @@ def _write(ctx: FunctionNode) -> Callable[[Evidence], str]:
 async def _atrain_judge(
     ctx: FunctionNode, grads: tuple[Variable, ...]
 ) -> tuple[Any, ...]:
-    """Trace feedback on the verdicts back to the judge's messages and inputs."""
+    """Trace feedback on the verdicts back to the judge's messages and inputs.
+
+    Where backward began here nobody has said anything about the verdicts, so the judge
+    looks at them itself. Only such a gradient has no role; an empty one with a role
+    says that there is nothing to improve.
+    """
     size = len(ctx.evidence)
+    begins_here = not any(grad.role for grad in grads)
     columns = [batched(grad, size) for grad in grads if not is_empty(grad.data)]
     texts = []
     for record in ctx.evidence:
         said = [str(column[record.index]) for column in columns if column[record.index]]
-        if not columns and not record.success:
+        if begins_here and not columns and not record.success:
             said = [
                 fill(
                     JUDGE_SELF_REVIEW,

@@ -100,6 +100,18 @@ def test_e16_the_judge_is_trained_by_feedback_on_its_score():
     assert prediction.grad == []
 
 
+def test_a_judge_that_agrees_with_the_labels_is_left_alone():
+    """A low score that people gave too is no fault of the judge: no critic call."""
+    rubric, turns = messages(requires_grad=True)
+    score, _ = LMJudgeEvaluator.apply(
+        ScriptedModel([verdict("bad")]), turns, Variable("p"), "t", eval_mode=False
+    )
+    _, explanation = ExactMatchEvaluator.apply(score, "bad")
+    with set_backward_model_client(ScriptedModel()):
+        explanation.backward()
+    assert [grad.data for grad in rubric.grad] == [""]
+
+
 def test_e16_a_judge_that_is_the_root_reviews_itself():
     """Without feedback from further on, failing verdicts are reviewed."""
     rubric, turns = messages(requires_grad=True)
