@@ -14,6 +14,9 @@ def write_atomic(path: str | os.PathLike[str], payload: bytes) -> None:
     The bytes go to a new file in the same folder, reach the disk, and take the name in
     one step. Links are followed and permissions kept. A device or a pipe is written
     straight to.
+
+    Raises:
+        OSError: It cannot be written; the error names ``path``.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file() and not target.is_dir():
@@ -28,6 +31,10 @@ def write_atomic(path: str | os.PathLike[str], payload: bytes) -> None:
         if target.is_file():
             shutil.copymode(target, draft)
         draft.replace(target)
+    except OSError as error:
+        if error.filename != str(draft):
+            raise
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
     finally:
         draft.unlink(missing_ok=True)
     _sync_folder(target.parent)

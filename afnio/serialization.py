@@ -19,6 +19,7 @@ from afnio._state.archive import (
     FileObjectError,
     NotAnArchiveError,
     is_plain,
+    named,
     pack,
     read_file,
     read_member,
@@ -108,11 +109,14 @@ def load(f: File, *, max_bytes: int = MAX_BYTES) -> Any:
         NotAnArchiveError: It is neither a ZIP archive nor JSON; also a
             `zipfile.BadZipFile`.
     """
-    document = unpack(read_file(f, max_bytes), max_bytes)
-    types = document.get("types")
-    if "state" not in document or not isinstance(types, dict):
-        raise FileFormatError("the file is damaged: its state or types are missing.")
-    return decode(document["state"], types)
+    with named(f):
+        document = unpack(read_file(f, max_bytes), max_bytes)
+        types = document.get("types")
+        if "state" not in document or not isinstance(types, dict):
+            raise FileFormatError(
+                "the file is damaged: its state or types are missing."
+            )
+        return decode(document["state"], types)
 
 
 def load_legacy(f: File, *, max_bytes: int = MAX_BYTES) -> Any:
@@ -127,8 +131,9 @@ def load_legacy(f: File, *, max_bytes: int = MAX_BYTES) -> Any:
     """
     from afnio._state.legacy_values import read_pickle
 
-    payload = read_file(f, max_bytes)
-    return read_pickle(read_member(payload, "data.pkl", max_bytes))
+    with named(f):
+        payload = read_file(f, max_bytes)
+        return read_pickle(read_member(payload, "data.pkl", max_bytes))
 
 
 def register_type(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -44,6 +46,17 @@ class FileObjectError(InputTypeError, AttributeError):
 
 class NotAnArchiveError(FileFormatError, zipfile.BadZipFile):
     """The file is neither a ZIP archive nor JSON."""
+
+
+@contextlib.contextmanager
+def named(f: File) -> Iterator[None]:
+    """Let what is wrong with a file begin with its path, where it has one."""
+    try:
+        yield
+    except FileFormatError as error:
+        if isinstance(f, (str, os.PathLike)):
+            error.args = (f"{os.fspath(f)!s}: {error}",)
+        raise
 
 
 def is_plain(f: File) -> bool:
