@@ -15,7 +15,7 @@ from afnio._text import describe
 from afnio._variable import Variable
 from afnio.cognitive.modules._fits import EXTRA
 from afnio.cognitive.modules._load import Plan
-from afnio.cognitive.modules._traverse import Traversal
+from afnio.cognitive.modules._state_hooks import StateHooked, report
 from afnio.cognitive.parameter import Parameter
 from afnio.errors import InputTypeError
 from afnio.models import BaseModel
@@ -49,7 +49,7 @@ class IncompatibleKeys(NamedTuple):
         return f"IncompatibleKeys({missing_keys=}, {unexpected_keys=})"
 
 
-class Stateful(Traversal):
+class Stateful(StateHooked):
     """The saving and loading part of a `Module`."""
 
     _version: ClassVar[int] = 1
@@ -95,6 +95,8 @@ class Stateful(Traversal):
             raise InputTypeError(
                 f"destination must be an OrderedDict, got {describe(state)}."
             )
+        for hook in tuple(self._state_dict_pre_hooks.values()):
+            hook(self, prefix, keep_vars)
         metadata = vars(state).setdefault("_metadata", OrderedDict())
         metadata[prefix[:-1]] = {"version": self._version}
         live: OrderedDict[str, Any] = OrderedDict()
@@ -108,6 +110,8 @@ class Stateful(Traversal):
         for key, value in live.items():
             keep = keep_vars or key.endswith(EXTRA)
             state[key] = value if keep else _copied(value, memo)
+        for hook in tuple(self._state_dict_hooks.values()):
+            hook(self, state, prefix, metadata[prefix[:-1]])
         return state
 
     def _own_state(self, state: MutableMapping[str, Any], prefix: str) -> None:
@@ -153,10 +157,14 @@ class Stateful(Traversal):
         ):
             if not isinstance(value, Mapping):
                 raise InputTypeError(f"{name} must be a dict, got {describe(value)}.")
-        plan = Plan(cast("Module", self), state_dict, model_clients or {}, assign)
+        state, reports = self._prepared(state_dict, strict)
+        plan = Plan(cast("Module", self), state, model_clients or {}, assign)
+        report(plan, reports)
         plan.check(strict=strict)
         plan.commit()
-        return IncompatibleKeys(plan.missing, plan.unexpected)
+        keys = IncompatibleKeys(plan.missing, plan.unexpected)
+        self._loaded(keys)
+        return keys
 
 
 def frozen(variable: Variable, memo: dict[int, Any]) -> Variable:
