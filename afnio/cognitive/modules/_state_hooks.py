@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from afnio.autodiff.graph import RemovableHandle
 from afnio.cognitive.modules._traverse import Traversal
@@ -114,4 +114,4 @@ def report(plan: Plan, reports: tuple[list[str], list[str], list[str]]) -> None:
     """Add what pre-hooks have reported to what the plan has found."""
     found = (plan.missing, plan.unexpected, plan.problems)
     for keys, more in zip(found, reports, strict=True):
-        cast("list[str]", keys).extend(more)
+        keys.extend(more)

@@ -1,4 +1,4 @@
-"""Tests of backward hooks: what feedback comes in at results, and goes out at inputs."""
+"""Tests of backward hooks: feedback that comes in at results, and goes out."""
 
 import asyncio
 
