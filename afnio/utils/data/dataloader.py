@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from afnio._dispatch import in_thread, spawn
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError, StateError
 from afnio.utils._dataset import Dataset
@@ -40,9 +43,14 @@ class DataLoader:
             Without a batch size it is given each sample.
         batch_sampler: Any iterable of lists of positions; excludes the above but
             ``dataset`` and ``collate_fn``.
+        prefetch: How many batches to look up ahead, each on a thread of its own, while
+            the loop is busy with earlier ones. For data sets that read files or ask a
+            server; they and ``collate_fn`` must then be safe to call from threads. The
+            order, and what `state_dict` says, stay the same.
 
     Raises:
-        InputValueError: The arguments exclude one another, or ``batch_size`` < 1.
+        InputValueError: The arguments exclude one another, ``batch_size`` < 1, or
+            ``prefetch`` < 0.
         InputTypeError: An argument is of the wrong kind.
 
     Example:
@@ -60,10 +68,12 @@ class DataLoader:
         seed: int | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         batch_sampler: Iterable[list[int]] | None = None,
+        prefetch: int = 0,
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.drop_last = drop_last
+        self.prefetch = _count("prefetch", prefetch)
         as_it_is = batch_size is None and batch_sampler is None
         self.collate_fn = collate_fn or (_same if as_it_is else default_collate)
         self._by_position = _has_positions(dataset)
@@ -193,20 +203,38 @@ class _Epoch(Iterator[Any]):
         self.finished = False
         self._loader = loader
         self._batches = itertools.islice(batches, skip, None)
+        self._ahead: deque[tuple[Any, Callable[[], Any]]] = deque()
 
     def __next__(self) -> Any:
-        try:
-            indices = next(self._batches)
-        except StopIteration:
+        for indices in itertools.islice(
+            self._batches, 1 + self._loader.prefetch - len(self._ahead)
+        ):
+            self._ahead.append((indices, self._started(indices)))
+        if not self._ahead:
             self.finished = True
-            raise
+            raise StopIteration
+        indices, fetch = self._ahead.popleft()
         try:
-            batch = self._loader._fetch(indices)
+            batch = fetch()
         except Exception as error:
             error.add_note(f"in batch {self.position}: positions {shorten(indices)}")
             raise
         self.position += 1
         return batch
+
+    def _started(self, indices: Any) -> Callable[[], Any]:
+        """Return what gives the batch; with prefetch it is on its way already."""
+        if not self._loader.prefetch:
+            return functools.partial(self._loader._fetch, indices)
+        return spawn(in_thread(self._loader._fetch, indices)).result
+
+
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputTypeError(f"{name} must be an int, got {value!r}.")
+    if value < 0:
+        raise InputValueError(f"{name} must be 0 or more, got {value}.")
+    return value
 
 
 def _same(sample: Any) -> Any:
