@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from afnio._text import shorten
-from afnio._variable import Variable
-from afnio.errors import InputTypeError, InputValueError
+from afnio.errors import InputValueError
 from afnio.utils._dataset import Dataset
+from afnio.utils.data._overlap import find_overlap
 
 __all__ = ["Dataset", "ListDataset", "Subset", "find_overlap", "random_split"]
 
@@ -102,54 +101,3 @@ def _sizes(lengths: Sequence[float], total: int) -> list[int]:
     for part in range(total - sum(sizes)):
         sizes[part % len(sizes)] += 1
     return sizes
-
-
-def find_overlap(
-    first: Any, second: Any, key: Callable[[Any], Hashable] | None = None
-) -> list[tuple[int, int]]:
-    """List which samples of two datasets are the same, as pairs of positions.
-
-    A test set that shares samples with the training set measures memory, not skill.
-
-    Args:
-        first: A dataset.
-        second: Another one.
-        key: What makes two samples the same, such as the input text; by default all
-            of the sample, Variables compared by their data.
-
-    Raises:
-        InputTypeError: ``key`` returns something that cannot be hashed.
-
-    Example:
-        >>> find_overlap(["a", "b"], ["c", "a"])
-        [(0, 1)]
-    """
-    make = _content if key is None else key
-    positions: dict[Hashable, list[int]] = {}
-    for index in range(len(first)):
-        positions.setdefault(_hashable(make(first[index])), []).append(index)
-    return sorted(
-        (mine, theirs)
-        for theirs in range(len(second))
-        for mine in positions.get(_hashable(make(second[theirs])), ())
-    )
-
-
-def _hashable(key: Any) -> Hashable:
-    try:
-        hash(key)
-    except TypeError as error:
-        raise InputTypeError(
-            f"find_overlap: key must return something hashable, got {shorten(key)}."
-        ) from error
-    return key  # type: ignore[no-any-return]
-
-
-def _content(sample: Any) -> Hashable:
-    if isinstance(sample, Variable):
-        return _content(sample.data)
-    if isinstance(sample, dict):
-        return tuple(sorted((repr(key), _content(sample[key])) for key in sample))
-    if isinstance(sample, (list, tuple)):
-        return tuple(_content(item) for item in sample)
-    return repr(sample)
