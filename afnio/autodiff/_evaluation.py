@@ -82,7 +82,7 @@ def _validate_target(target: Any, optional: bool) -> None:
     ):
         return
     raise InputTypeError(
-        "target must be a str, a list of str, or a Variable"
+        "target must be a str, a list of str, or a Variable, which may hold numbers"
         f"{', or None' if optional else ''}; got {type(target).__name__}: "
         f"{shorten(target)}."
     )

@@ -199,12 +199,12 @@ async def _atrain_judge(
 ) -> tuple[Any, ...]:
     """Trace feedback on the verdicts back to the judge's messages and inputs.
 
-    Where backward began here nobody has said anything about the verdicts, so the judge
-    looks at them itself. Only such a gradient has no role; an empty one with a role
-    says that there is nothing to improve.
+    Where backward began here, nobody has looked at the verdicts, so the judge does. A
+    gradient with evidence comes from an evaluator that has; if it is empty, there is
+    nothing to improve.
     """
     size = len(ctx.evidence)
-    begins_here = not any(grad.role for grad in grads)
+    begins_here = not any(grad.evidence for grad in grads)
     columns = [batched(grad, size) for grad in grads if not is_empty(grad.data)]
     texts = []
     for record in ctx.evidence:
