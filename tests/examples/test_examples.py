@@ -22,6 +22,7 @@ SAYS = {
     "export_prompt": "user: Message: I love it!",
     "facility_support": "{'urgency': 3, 'sentiment': 3, 'category': 3}",
     "replay_in_ci": "'Say hi in French.' instead of 'Say hello in French.'",
+    "tool_agent": "epoch 1: 3 of 3 right, 2 tool calls",
     "training_loop": "epoch 1: 4 of 4",
     "tune_judge": "epoch 1: accuracy 1.000",
 }

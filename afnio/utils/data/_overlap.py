@@ -69,9 +69,9 @@ def _nearly(
     """Yield pairs whose pieces overlap enough (Jaccard's index)."""
     pieces = [_pieces(content) for content in mine]
     holders: dict[Hashable, list[int]] = defaultdict(list)
-    for index, own in enumerate(pieces):
-        for piece in own:
-            holders[piece].append(index)
+    for position, own_pieces in enumerate(pieces):
+        for piece in own_pieces:
+            holders[piece].append(position)
     for index, content in enumerate(theirs):
         other = _pieces(content)
         common = Counter(own for piece in other for own in holders.get(piece, ()))
@@ -80,7 +80,7 @@ def _nearly(
                 yield own, index
 
 
-def _pieces(content: Hashable) -> set[Hashable]:
+def _pieces(content: Hashable) -> set[tuple[str, ...]]:
     words = _WORD.findall(str(content).casefold())
     last = max(1, len(words) - _SPAN + 1)
     return {tuple(words[start : start + _SPAN]) for start in range(last)} - {()}
