@@ -159,7 +159,11 @@ async def in_thread(fn: Callable[..., T], *args: Any) -> T:
     """Call a blocking function on a daemon thread of its own, beside all others."""
 
     def start(job: Callable[[], None]) -> None:
-        threading.Thread(target=job, name="afnio-blocking", daemon=True).start()
+        def serve() -> None:
+            home().lane.serve()
+            job()
+
+        threading.Thread(target=serve, name="afnio-blocking", daemon=True).start()
 
     return cast("T", await _off_loop(fn, args, start))
 
@@ -213,7 +217,7 @@ def synchronize() -> None:
             loop, or in a function that a pending operation waits for.
     """
     here = home()
-    if here.is_current() or here.lane.is_member():
+    if here.is_current() or here.lane.is_awaited():
         raise LoopError(
             "synchronize() inside a function that a pending operation waits for would "
             "wait for itself; read the values it needs instead."

@@ -106,7 +106,7 @@ class Home:
         if self._closing:
             coroutine.close()
             raise StateError("the interpreter is exiting; no work can be started.")
-        if bounded and not self.is_current() and not self.lane.is_member():
+        if bounded and not self.is_current() and not self.lane.is_awaited():
             self._wait_for_room(coroutine)
         context = contextvars.copy_context()
         self._inbox.append(partial(self._start, deferred, coroutine, context))

@@ -43,6 +43,18 @@ class Lane:
         """Whether the current thread runs a job of this lane."""
         return getattr(self._members, "inside", False)
 
+    def is_awaited(self) -> bool:
+        """Whether a pending operation waits for the current thread.
+
+        Such a thread must never wait for room among the pending operations, or for all
+        of them to end.
+        """
+        return self.is_member() or getattr(self._members, "awaited", False)
+
+    def serve(self) -> None:
+        """Say that the current thread works for a pending operation, off the lane."""
+        self._members.awaited = True
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Let other jobs run while the current thread waits for something."""

@@ -4,10 +4,14 @@ Clients of providers are in `afnio.models.openai`, `afnio.models.anthropic` and
 `afnio.models.local`; test doubles in `afnio.models.testing`.
 """
 
+from afnio.models._batch import batch
+from afnio.models._batch_jobs import BatchWarning
 from afnio.models._budget import Budget, set_budget
 from afnio.models._cache import ReplyCache, use_cache
 from afnio.models._limits import Limits
 from afnio.models._messages import Reply, Request, ToolCall
+from afnio.models._observe import CallEvent, observe
+from afnio.models._plan import Plan, PlannedCalls, Range, plan
 from afnio.models._prices import Price, UnknownPriceWarning
 from afnio.models._retry import RetryPolicy
 from afnio.models._roles import (
@@ -29,11 +33,16 @@ from afnio.models.model_registry import get_model, register_provider
 __all__ = [
     "BackwardModelClient",
     "BaseModel",
+    "BatchWarning",
     "Budget",
+    "CallEvent",
     "ChatCompletionModel",
     "EmbeddingModel",
     "Limits",
+    "Plan",
+    "PlannedCalls",
     "Price",
+    "Range",
     "Reply",
     "ReplyCache",
     "Request",
@@ -43,10 +52,13 @@ __all__ = [
     "ToolCall",
     "UnknownPriceWarning",
     "Usage",
+    "batch",
     "call_role",
     "deadline",
     "get_backward_model_client",
     "get_model",
+    "observe",
+    "plan",
     "register_provider",
     "set_backward_model_client",
     "set_budget",

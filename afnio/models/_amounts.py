@@ -18,6 +18,10 @@ _MESSAGE_TOKENS: Final = 16
 _BLOCK_TOKENS: Final = 8192
 """Counted for an image, audio or file block, besides its bytes."""
 
+_IMAGES: Final = frozenset({"image", "image_url"})
+_TEXTS: Final = frozenset({"text", "tool_use", "tool_result", "thinking"})
+"""Kinds of content blocks."""
+
 _TYPICAL_MESSAGE_TOKENS: Final = 4
 _TYPICAL_BLOCK_TOKENS: Final = 1024
 _BYTES_PER_TOKEN: Final = 4
@@ -78,8 +82,11 @@ def _part_tokens(name: str, part: Any) -> int:
 
 
 def _block_tokens(block: Any) -> int:
-    is_text = isinstance(block, str) or block.get("type") == "text"
-    return _argument_tokens(block) + (_MESSAGE_TOKENS if is_text else _BLOCK_TOKENS)
+    kind = "text" if isinstance(block, str) else block.get("type")
+    if kind in _IMAGES:  # counted by size of the picture, not of the file
+        return _BLOCK_TOKENS
+    wrap = _MESSAGE_TOKENS if kind in _TEXTS else _BLOCK_TOKENS
+    return _argument_tokens(block) + wrap
 
 
 def _argument_tokens(value: Any) -> int:
@@ -138,16 +145,20 @@ def charge(worst: Worst, usage: Usage, *, sent: int, lost: int) -> Amount:
     )
 
 
-def estimated_usage(request: Request, reply: Reply) -> Usage:
-    """Return plausible usage for a reply that reports none: four bytes to a token."""
-    prompt = sum(
+def typical_tokens(request: Request) -> int:
+    """Return plausible tokens of the messages: four bytes to a token."""
+    return sum(
         _TYPICAL_MESSAGE_TOKENS + _typical_tokens(message.get("content"))
         for message in request.messages
     )
+
+
+def estimated_usage(request: Request, reply: Reply) -> Usage:
+    """Return plausible usage for a reply that reports none: four bytes to a token."""
     said = [reply.text, reply.refusal, reply.reasoning]
     said += [canonical(tool.arguments) for tool in reply.tool_calls]
     return Usage(
-        input_tokens=prompt,
+        input_tokens=typical_tokens(request),
         output_tokens=sum(map(_typical_tokens, said)),
         estimated=True,
     )

@@ -234,8 +234,8 @@ class Budget:
         )
         limit = _show(name, getattr(self, name))
         return BudgetError(
-            f"a {worst.role} call of {worst.model!r} would exceed the budget of {limit}"
-            f": {detail}.\n"
+            f"the {worst.role} call of {worst.model!r} would exceed the budget "
+            f"of {limit}: {detail}.\n"
             f"  spent: {roles or 'nothing'}\n"
             f"  fix:   raise Budget({name}=…), or lower max_tokens of the call."
         )

@@ -13,36 +13,36 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal, get_args
+from types import TracebackType
+from typing import Final, Literal, NamedTuple, get_args
 
 from afnio._dispatch import Deferred
-from afnio.errors import FileFormatError, InputValueError, ReplayMissError
+from afnio.errors import InputValueError, MissingFileError, ReplayMissError
+from afnio.models._cache_file import (
+    INSERT,
+    damaged,
+    open_for_reading,
+    open_for_writing,
+)
 from afnio.models._codec import decode_reply, encode_reply
+from afnio.models._counts import SampleCounts
 from afnio.models._keys import Key, differences, nearest
 from afnio.models._messages import Reply
 from afnio.models._settings import Applied, Setting
 
 CacheMode = Literal["off", "read-write", "record", "replay"]
 
-_APPLICATION_ID: Final = 0x41464E43  # "AFNC"
-_VERSION: Final = 1
-_BUSY_S: Final = 30.0
 _IDLE_S: Final = 5.0
 _SEARCHED: Final = 2000
 """Newest entries searched for the nearest one when a replay misses."""
 
 _SHOWN: Final = 6
 """Differences listed when a replay misses."""
-
-_SCHEMA: Final = (
-    "CREATE TABLE replies (key TEXT PRIMARY KEY, request TEXT, reply TEXT)",
-    f"PRAGMA application_id = {_APPLICATION_ID}",
-    f"PRAGMA user_version = {_VERSION}",
-)
 
 
 class ReplyCache:
@@ -152,7 +152,7 @@ class ReplyCache:
                 None if row is None else decode_reply(json.loads(row[0]), cached=True)
             )
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
-            raise _damaged(self.path) from error
+            raise damaged(self.path) from error
 
     def _miss(self, key: Key) -> ReplayMissError:
         closest = nearest(key.document, self._documents())
@@ -171,7 +171,7 @@ class ReplyCache:
     def _documents(self) -> Iterator[str]:
         with self._lock:
             rows = self._connection().execute(
-                "SELECT request FROM replies LIMIT ?", (_SEARCHED,)
+                "SELECT request FROM replies ORDER BY rowid DESC LIMIT ?", (_SEARCHED,)
             )
             return iter([row[0] for row in rows])
 
@@ -223,7 +223,7 @@ class _Writer:
             thread.join()
 
     def _work(self) -> None:
-        connection = _connect(self._path, "read-write")
+        connection = open_for_writing(self._path)
         try:
             while (batch := self._batch()) is not None:
                 self._commit(connection, batch)
@@ -253,12 +253,10 @@ class _Writer:
         connection: sqlite3.Connection,
         batch: list[tuple[tuple[str, str, str], Deferred[None]]],
     ) -> None:
+        stored_at = time.time()
         try:
             with connection:
-                connection.executemany(
-                    "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)",
-                    [row for row, _ in batch],
-                )
+                connection.executemany(INSERT, [(*row, stored_at) for row, _ in batch])
         except sqlite3.Error as error:
             for _, done in batch:
                 done.fail(error)
@@ -269,71 +267,66 @@ class _Writer:
 
 def _connect(path: Path, mode: CacheMode) -> sqlite3.Connection:
     """Open ``path``, making it unless it is only to be replayed."""
-    if mode == "replay" and not path.exists():
+    if mode != "replay":
+        return open_for_writing(path)
+    try:
+        return open_for_reading(path)
+    except MissingFileError as error:
         raise ReplayMissError(
             f"there is no recording at {path}; record one with mode='record'."
+        ) from error
+
+
+class _InForce(NamedTuple):
+    """A cache as `use_cache` put it in force: questions are numbered anew each time."""
+
+    cache: ReplyCache
+    counts: SampleCounts
+
+
+_cache: Final[Setting[_InForce | None]] = Setting("cache", None)
+
+
+class AppliedCache:
+    """A cache just put in force; ``with`` makes it local to a block."""
+
+    def __init__(self, cache: ReplyCache | None) -> None:
+        counts = SampleCounts(keeps_log=True)
+        self._cache = cache
+        self._applied: Applied[_InForce | None] = _cache.apply(
+            None if cache is None else _InForce(cache, counts)
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
-    try:
-        _prepare(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise _damaged(path) from error
-    except FileFormatError:
-        connection.close()
-        raise
-    return connection
+
+    def __enter__(self) -> ReplyCache | None:
+        self._applied.__enter__()
+        return self._cache
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._applied.__exit__(kind, error, trace)
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    if not _is_ours(connection, path):
-        connection.execute("BEGIN IMMEDIATE")  # another process may be first
-        if not _is_ours(connection, path):
-            for statement in _SCHEMA:
-                connection.execute(statement)
-        connection.commit()
-        with suppress(sqlite3.OperationalError):  # the other process is setting it
-            connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Tell a reply cache from an empty file, and refuse everything else."""
-    # in this order: whoever sees the table of a concurrent maker also sees its mark
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    mark = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if mark != _APPLICATION_ID and (mark or tables):
-        raise FileFormatError(
-            f"{path} is a SQLite file, but not a reply cache; choose another path."
-        )
-    if version > _VERSION:
-        raise FileFormatError(
-            f"{path} was written by a newer afnio (format {version}, this one reads "
-            f"{_VERSION}); update afnio or choose another path."
-        )
-    return bool(mark == _APPLICATION_ID)
-
-
-def _damaged(path: Path) -> FileFormatError:
-    return FileFormatError(
-        f"{path} is not a reply cache, or is damaged; move it away and record again."
-    )
-
-
-_cache: Final[Setting[ReplyCache | None]] = Setting("cache", None)
-
-
-def use_cache(cache: ReplyCache | None) -> Applied[ReplyCache | None]:
+def use_cache(cache: ReplyCache | None) -> AppliedCache:
     """Answer calls from ``cache``: everywhere, or inside a ``with`` block only.
 
-    Called on its own, it sets the process-wide default; ``None`` lifts it.
+    Called on its own, it sets the process-wide default; ``None`` lifts it. Each time,
+    operations number the repetitions of equal questions from 0 again: what was recorded
+    is replayed in the same order, also in the same process.
     """
-    return _cache.apply(cache)
+    return AppliedCache(cache)
 
 
 def active_cache() -> ReplyCache | None:
     """Return the cache in force here, unless it is off."""
-    cache = _cache.get()
-    return None if cache is None or cache.mode == "off" else cache
+    here = _cache.get()
+    return None if here is None or here.cache.mode == "off" else here.cache
+
+
+def counts_in_force() -> SampleCounts | None:
+    """Return how often questions were asked under the cache in force here."""
+    here = _cache.get()
+    return None if here is None else here.counts

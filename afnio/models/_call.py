@@ -1,7 +1,7 @@
 """The one call path: what happens between asking a client and getting a reply.
 
 ``dedupe in flight → cache / replay → budget reservation → rate limiter → retry →
-provider → usage & cost → settle → log``, each stage in a file of its own.
+provider → usage & cost → settle → observers, log``, each stage in a file of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from afnio.errors import ModelError, ModelTimeoutError, ReplayMissError
+from afnio.errors import BudgetError, ModelError, ModelTimeoutError, ReplayMissError
 from afnio.models._amounts import (
     charge,
     estimated_usage,
@@ -23,14 +23,17 @@ from afnio.models._amounts import (
     output_tokens,
     worst_case,
 )
-from afnio.models._budget import Reservation, active_budgets
+from afnio.models._batch import is_batched, through_batch
+from afnio.models._budget import Budget, Reservation, active_budgets
 from afnio.models._cache import ReplyCache, active_cache
 from afnio.models._keys import Key, request_key
 from afnio.models._limits import Limiter
 from afnio.models._messages import Reply, Request
+from afnio.models._observe import watch
+from afnio.models._plan import active_plan
 from afnio.models._retry import with_retries
 from afnio.models._scopes import current_deadline
-from afnio.models._structured import with_parsed
+from afnio.models._structured import parsed, with_parsed
 from afnio.models._usage import Usage
 
 if TYPE_CHECKING:
@@ -41,10 +44,16 @@ Flights = dict[Any, asyncio.Future[Reply | None]]
 
 _log: Final = logging.getLogger("afnio.models")
 _BYTES_PER_TOKEN: Final = 4
+_NOTHING: Final = Decimal(0)
 
 
 async def call(
-    client: BaseModel, request: Request, send: Send, *, use_cache: bool = True
+    client: BaseModel,
+    request: Request,
+    send: Send,
+    *,
+    use_cache: bool = True,
+    stand_in: str | None = None,
 ) -> Reply:
     """Answer ``request``, at most once for all who ask the same at the same time.
 
@@ -53,16 +62,31 @@ async def call(
         request: The question.
         send: Makes one attempt.
         use_cache: Whether a cache in force may be read and written.
+        stand_in: The answer while a plan is made.
     """
     cache = active_cache() if use_cache else None
+    if (planned := active_plan()) is not None:
+        key = request_key(client.identity, request)
+        reply = planned.answer(client, request, (cache, key), stand_in)
+        return with_parsed(reply, request)  # asks nobody for a repair
+    if is_batched(client, request):
+        send = partial(through_batch, client, _slotted(client, request, send))
+    reply = await _once(client, send, cache, request)
+    if request.args.get("response_format") is None:
+        return reply
+    return await parsed(reply, request, partial(_once, client, send, cache))
+
+
+async def _once(
+    client: BaseModel, send: Send, cache: ReplyCache | None, request: Request
+) -> Reply:
+    """Answer ``request``, or share the answer of the same request in flight."""
     key = request_key(client.identity, request)
     work = partial(_answer, client, request, send, cache, key)
     if key is None:
-        reply = await work()
-    else:
-        flight = (key.digest, id(cache), active_budgets())
-        reply = await _shared(client._flights.get(), flight, work)
-    return with_parsed(reply, request)
+        return await work()
+    flight = (key.digest, id(cache), active_budgets())
+    return await _shared(client._flights.get(), flight, work)
 
 
 async def _shared(
@@ -105,11 +129,14 @@ async def _answer(
     if key is None:
         if cache.mode == "replay":
             raise ReplayMissError(
-                f"a {request.role} call of {request.model!r} has an argument without a "
-                "JSON form, so it was never recorded; pass plain data."
+                f"the {request.role} call of {request.model!r} has an argument without "
+                "a JSON form, so it was never recorded; pass plain data."
             )
         return await paid(client, request, send)
+    watched = watch(client, request)
     if (hit := cache.lookup(key)) is not None:
+        if watched is not None:
+            watched.ended(0, reply=hit)
         client._meter.add_cached(role=request.role, model=_name(client, request))
         _log.debug("%s %s: from cache", request.role, _name(client, request))
         return hit
@@ -124,18 +151,41 @@ def _name(client: BaseModel, request: Request) -> str | None:
 
 
 async def paid(client: BaseModel, request: Request, send: Send) -> Reply:
-    """Charge every enclosing budget for the call."""
-    prices = client._prices
-    budgets, name = active_budgets(), _name(client, request)
-    if not budgets:
-        prices.warn_if_unknown(name)
+    """Ask, charge every enclosing budget, and tell those who watch."""
+    if (planned := active_plan()) is not None:
+        return planned.answer(client, request)
+    budgets, watched = active_budgets(), watch(client, request)
+    if not budgets and watched is None:
+        client._prices.warn_if_unknown(_name(client, request))
         return await _metered(client, request, send)
+    attempts = _Attempts(send)
+    try:
+        reply = await _charged(client, request, attempts, budgets)
+    except BaseException as error:
+        if watched is not None and not isinstance(error, BudgetError):
+            watched.ended(attempts.sent, error=error)
+        raise
+    if watched is not None:
+        watched.ended(attempts.sent, reply=reply)
+    return reply
+
+
+async def _charged(
+    client: BaseModel,
+    request: Request,
+    attempts: _Attempts,
+    budgets: tuple[Budget, ...],
+) -> Reply:
+    """Reserve the worst case in every budget, and settle what it really was."""
+    prices, name = client._prices, _name(client, request)
+    if all(budget.usd is None for budget in budgets):
+        prices.warn_if_unknown(name)
+    if not budgets:
+        return await _metered(client, request, attempts)
     worst = worst_case(
         request, name, prices=prices, default_output=client.default_max_tokens
     )
-    if all(budget.usd is None for budget in budgets):
-        prices.warn_if_unknown(name)
-    attempts, usage = _Attempts(send), Usage()
+    usage = Usage()
     async with Reservation(budgets, worst) as reservation:
         try:
             reply = await _metered(client, request, attempts)
@@ -171,31 +221,44 @@ class _Attempts:
 
 async def _metered(client: BaseModel, request: Request, send: Send) -> Reply:
     """Count what the call cost, or that it failed."""
-    meter, name, started = client._meter, _name(client, request), time.monotonic()
+    name, started = _name(client, request), time.monotonic()
+    count = client._meter.begin(role=request.role, model=name)
+    usage: Usage | None = None
     try:
-        with meter.busy(role=request.role, model=name):
-            reply = await _timely(client, request, send)
+        reply = await _timely(client, request, send)
+        reply = _priced(client, request, reply)
+        usage = reply.usage
     except ModelError as error:
-        meter.add_failed(role=request.role, model=name)
         error.model = error.model or name
         _log.debug("%s %s: %s", request.role, name, type(error).__name__)
+        count.failed()
         raise
-    if not reply.usage.total_tokens:
-        reply = replace(reply, usage=estimated_usage(request, reply))
-    cost = client._prices.cost(reply.usage, name) or Decimal(0)
-    if cost != reply.usage.cost_usd:
-        reply = replace(reply, usage=reply.usage.priced(cost))
-    meter.add(reply.usage, role=request.role, model=name)
+    finally:
+        count.end(usage)
     _log.debug(
         "%s %s: %d + %d tokens, $%.6f, %.3f s",
         request.role,
         name,
-        reply.usage.input_tokens,
-        reply.usage.output_tokens,
-        cost,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cost_usd,
         time.monotonic() - started,
     )
     return reply
+
+
+def _priced(client: BaseModel, request: Request, reply: Reply) -> Reply:
+    """Return ``reply`` with what it cost, estimated where nothing was reported."""
+    usage = reply.usage
+    if reply.cached:  # by a batch of an earlier run, and counted there
+        return reply
+    if not usage.total_tokens:
+        usage = estimated_usage(request, reply)
+    name = _name(client, request)
+    cost = client._prices.cost(usage, name, batched=reply.batched) or _NOTHING
+    if cost != usage.cost_usd:
+        usage = usage.priced(cost)
+    return reply if usage is reply.usage else replace(reply, usage=usage)
 
 
 async def _timely(client: BaseModel, request: Request, send: Send) -> Reply:
@@ -212,7 +275,7 @@ async def _timely(client: BaseModel, request: Request, send: Send) -> Reply:
             return await _limited(client, request, send)
     except TimeoutError as error:
         late = ModelTimeoutError(
-            f"a {request.role} call of {request.model!r} was not answered before its "
+            f"the {request.role} call of {request.model!r} was not answered before its "
             "deadline, retries and waiting included.",
             model=request.model,
         )
@@ -222,11 +285,16 @@ async def _timely(client: BaseModel, request: Request, send: Send) -> Reply:
 
 async def _limited(client: BaseModel, request: Request, send: Send) -> Reply:
     """Try, and try again, each attempt in a slot of the endpoint's limiter."""
-    limiter = client._limiter()
-    if limiter is not None:
-        tokens = _expected_tokens(client, request)
-        send = partial(_in_slot, limiter, tokens, send)
+    if not is_batched(client, request):  # waiting for a batch takes no slot
+        send = _slotted(client, request, send)
     return await with_retries(partial(send, request), client._retry, label=request.role)
+
+
+def _slotted(client: BaseModel, request: Request, send: Send) -> Send:
+    limiter = client._limiter()
+    if limiter is None:
+        return send
+    return partial(_in_slot, limiter, _expected_tokens(client, request), send)
 
 
 def _expected_tokens(client: BaseModel, request: Request) -> int:

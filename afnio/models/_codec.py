@@ -31,6 +31,8 @@ def encode_reply(reply: Reply, *, keep_parsed: bool = False) -> dict[str, Any]:
         "request_id": reply.request_id,
         "model": reply.model,
     }
+    if reply.blocks:
+        data["blocks"] = list(reply.blocks)
     if keep_parsed:
         data["parsed"] = reply.parsed
     return data
@@ -57,6 +59,7 @@ def decode_reply(data: Mapping[str, Any], *, cached: bool) -> Reply:
         stop_reason=data["stop_reason"],
         reasoning=data["reasoning"],
         refusal=data["refusal"],
+        blocks=tuple(data.get("blocks", ())),
         usage=usage,
         request_id=data["request_id"],
         model=data["model"],

@@ -28,6 +28,7 @@ _TOO_LONG: Final = re.compile(
     r"exceeds? the available context size|context window",
     re.IGNORECASE,
 )
+TOO_LATE: Final = "{} did not answer in time; raise timeout=…, or try again later."
 _SPENT: Final = re.compile(r"insufficient_quota|billing|credit balance", re.IGNORECASE)
 """Words of 429s that no waiting cures."""
 
@@ -67,9 +68,7 @@ def translated(sdk: Any, error: Exception, who: str, key: Any) -> ModelError:
 
 def _translated(sdk: Any, error: Exception, who: str) -> ModelError:
     if isinstance(error, sdk.APITimeoutError):
-        return ModelTimeoutError(
-            f"{who} did not answer in time; raise timeout=…, or try again later."
-        )
+        return ModelTimeoutError(TOO_LATE.format(who))
     if isinstance(error, sdk.APIStatusError):
         return _status_error(error, who)
     cause = error.__cause__ or error

@@ -20,6 +20,7 @@ from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 from afnio._text import shorten
+from afnio.models._media import fingerprinted
 from afnio.models._messages import Request
 
 _UNSEEN: Final = frozenset({"timeout"})
@@ -51,7 +52,7 @@ def request_key(identity: Mapping[str, Any], request: Request) -> Key | None:
         "args": {k: _safe(k, v) for k, v in request.args.items() if k not in _UNSEEN},
         "client": identity,
         "kind": request.kind,
-        "messages": request.messages,
+        "messages": fingerprinted(request.messages),
         "sample_index": request.sample_index,
     }
     try:
@@ -127,7 +128,7 @@ _encoder: Final = json.JSONEncoder(
 
 def differences(asked: str, other: str) -> list[str]:
     """Name the fields in which two canonical documents differ, with both values."""
-    left, right = _leaves(json.loads(asked)), _leaves(json.loads(other))
+    left, right = leaves(json.loads(asked)), leaves(json.loads(other))
     return [
         f"{path}: {_show(left, path)} instead of {_show(right, path)}"
         for path in sorted(left.keys() | right.keys())
@@ -137,13 +138,13 @@ def differences(asked: str, other: str) -> list[str]:
 
 def nearest(asked: str, others: Iterable[str]) -> str | None:
     """Return the document that differs from ``asked`` least; None if there is none."""
-    leaves = _leaves(json.loads(asked))
-    return min(others, key=lambda other: _distance(leaves, other), default=None)
+    fields = leaves(json.loads(asked))
+    return min(others, key=lambda other: _distance(fields, other), default=None)
 
 
 def _distance(left: Mapping[str, Any], other: str) -> tuple[int, int]:
     """Return the number of differing fields, then how much of their text is alike."""
-    right = _leaves(json.loads(other))
+    right = leaves(json.loads(other))
     paths = [p for p in left.keys() | right.keys() if left.get(p) != right.get(p)]
     alike = sum(
         _common(str(left.get(path, "")), str(right.get(path, ""))) for path in paths
@@ -156,11 +157,12 @@ def _common(left: str, right: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _show(leaves: Mapping[str, Any], path: str) -> str:
-    return shorten(repr(leaves[path])) if path in leaves else "nothing"
+def _show(fields: Mapping[str, Any], path: str) -> str:
+    return shorten(repr(fields[path])) if path in fields else "nothing"
 
 
-def _leaves(value: Any) -> dict[str, Any]:
+def leaves(value: Any) -> dict[str, Any]:
+    """Return path → value of everything in JSON data that holds nothing itself."""
     return dict(_walk("", value))
 
 

@@ -20,6 +20,9 @@ from afnio.errors import InputValueError
 from afnio.models._loop_local import LoopLocal
 
 _MINUTE_S: Final = 60.0
+LONGEST_PAUSE_S: Final = 120.0
+"""Longest Retry-After that is obeyed."""
+
 _EVIDENCE: Final = 3
 """Refusals without a success in between that mean more than bad luck."""
 
@@ -172,13 +175,14 @@ class Limiter:
     def overloaded(self, started: float, retry_after_s: float | None) -> None:
         """Take a refusal in; from the third in a row on, allow half as much and pause.
 
-        Of calls that ran together, one halves what is allowed.
+        Of calls that ran together, one halves what is allowed. Nobody is made to wait
+        for longer than a refused call itself would: such calls fail, each by its own.
         """
         self._refused += 1
         if self._refused < _EVIDENCE:
             return
         now = self._clock()
-        if retry_after_s is not None:
+        if retry_after_s is not None and retry_after_s <= LONGEST_PAUSE_S:
             self._paused_until = max(self._paused_until, now + retry_after_s)
         if started > self._lowered_at:
             self._allowed = max(1.0, self._allowed / 2.0)

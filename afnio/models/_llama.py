@@ -20,6 +20,7 @@ from typing import Any, Final
 from afnio._text import shorten
 from afnio.errors import (
     FileFormatError,
+    InputTypeError,
     MissingExtraError,
     MissingFileError,
     StateError,
@@ -60,6 +61,10 @@ def find_weights(path: str | os.PathLike[str] | None) -> Path:
         FileFormatError: The file is no GGUF file.
         MissingFileError: There is no such file.
     """
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise InputTypeError(
+            f"path is {type(path).__name__}; expected the path of a GGUF file."
+        )
     found = _embedded_weights() if path is None else Path(path)
     if not found.is_file():
         raise MissingFileError(f"there is no model file {found}; expected a GGUF file.")

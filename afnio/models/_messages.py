@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
+from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError
 from afnio.models._usage import Usage
+from afnio.models.blocks import PROVIDER, ContentBlockError, check_keys
 
 Message: TypeAlias = Mapping[str, Any]
-"""``{"role": …, "content": text or a list of blocks}``, as OpenAI's chat API has it."""
+"""``{"role": …, "content": text or a list of blocks}``; see `afnio.models.blocks`."""
 
 Messages: TypeAlias = Sequence[Message]
 
@@ -35,6 +37,8 @@ class ToolCall:
     id: str
     name: str
     arguments: Mapping[str, Any]
+    error: str | None = None
+    """Why the arguments cannot be read, for the model; they are ``{}`` then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,10 @@ class Reply:
     reasoning: str | None = field(default=None, kw_only=True)
     """Thinking the provider showed; never part of ``text``."""
 
+    blocks: tuple[Mapping[str, Any], ...] = field(default=(), kw_only=True)
+    """The reply as content blocks, where they hold more than the fields here, such as
+    signatures of thinking; `afnio.models.blocks.assistant` reads them."""
+
     usage: Usage = field(default_factory=Usage, kw_only=True)
     """What this call cost; nothing if the reply came from a cache."""
 
@@ -68,6 +76,9 @@ class Reply:
 
     cached: bool = field(default=False, kw_only=True)
     """Whether it came from a cache or a recording."""
+
+    batched: bool = field(default=False, kw_only=True)
+    """Whether it came from a provider's batch API, at half the price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +104,10 @@ class Request:
         return None if name is None else str(name)
 
 
+_PLAIN: Final = 2
+"""Keys of a message of plain text."""
+
+
 def checked(messages: Any) -> tuple[Message, ...]:
     """Copy ``messages``; refuse what no provider could read."""
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(
@@ -105,9 +120,48 @@ def checked(messages: Any) -> tuple[Message, ...]:
     if not messages:
         raise InputValueError("messages is empty; expected at least one message.")
     for index, message in enumerate(messages):
-        if not isinstance(message, Mapping) or "role" not in message:
+        is_mapping = type(message) is dict or isinstance(message, Mapping)
+        if not is_mapping or "role" not in message:
             raise InputTypeError(
                 f"messages[{index}] is not a message; expected a dict with 'role' and "
                 "'content'."
             )
-    return tuple(dict(message) for message in messages)
+    return tuple(_checked(message, index) for index, message in enumerate(messages))
+
+
+def _checked(message: Message, index: int) -> dict[str, Any]:
+    """Copy a message without what is for afnio only: keys that start with ``_``."""
+    if len(message) == _PLAIN and isinstance(message.get("content"), str):
+        return dict(message)  # most messages are a role and a text
+    copy = {k: v for k, v in message.items() if not str(k).startswith("_")}
+    if isinstance(content := copy.get("content"), (list, tuple)):
+        try:
+            copy["content"] = _checked_blocks(content)
+        except ContentBlockError as error:
+            raise ContentBlockError(f"messages[{index}]: {error}") from error
+    return copy
+
+
+def _checked_blocks(content: Sequence[Any]) -> list[Any]:
+    return [
+        block if isinstance(block, str) else _checked_block(block, position)
+        for position, block in enumerate(content)
+    ]
+
+
+def _checked_block(block: Any, position: int) -> dict[str, Any]:
+    if not isinstance(block, Mapping) or not isinstance(block.get("type"), str):
+        raise ContentBlockError(
+            f"content[{position}] is {type(block).__name__}: {shorten(block)!r}; "
+            "expected text or a dict with a 'type'."
+        )
+    try:
+        check_keys(block)
+    except ContentBlockError as error:
+        raise ContentBlockError(f"content[{position}]: {error}") from error
+    if block["type"] == PROVIDER:
+        return dict(block)
+    copy = {k: v for k, v in block.items() if not str(k).startswith("_")}
+    if isinstance(inner := copy.get("content"), (list, tuple)):
+        copy["content"] = _checked_blocks(inner)
+    return copy

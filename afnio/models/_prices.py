@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from afnio.errors import InputValueError
+from afnio.models._price_list import PriceList
 from afnio.models._usage import Usage
 
 _MILLION: Final = Decimal(1_000_000)
@@ -49,6 +50,8 @@ class PriceBook:
         api_url: The endpoint, where it is not the provider's own; its price list comes
             first.
         default: The price of every model without an override; skips the price list.
+        warns: Whether an unknown price is worth a warning; on one's own machines
+            calls have none.
     """
 
     def __init__(
@@ -57,12 +60,13 @@ class PriceBook:
         *,
         api_url: str | None = None,
         default: Price | None = None,
+        warns: bool = True,
     ) -> None:
-        self._provider = provider
-        self._api_url = api_url
+        self._list = None if provider is None else PriceList(provider, api_url)
         self._default = default
         self._overrides: dict[str, Price] = {}
         self._known: dict[str, bool] = {}
+        self._warns = warns
         self._warned: set[str] = set()
         self._lock = threading.Lock()
 
@@ -85,14 +89,23 @@ class PriceBook:
                 )
         self._overrides[model] = price
 
-    def cost(self, usage: Usage, model: str | None) -> Decimal | None:
-        """Return what ``usage`` of ``model`` costs in US dollars; None if unknown."""
+    def cost(
+        self, usage: Usage, model: str | None, *, batched: bool = False
+    ) -> Decimal | None:
+        """Return what ``usage`` of ``model`` costs in US dollars; None if unknown.
+
+        Args:
+            usage: The tokens.
+            model: Whose price.
+            batched: Whether the price list's price of batch APIs holds, if it has one.
+                Overrides hold for batches as well.
+        """
         price = self._overrides.get(model or "", self._default)
         if price is not None:
             return price.cost(usage)
-        if model is None or self._provider is None:
+        if model is None or self._list is None:
             return None
-        return self._listed(usage, model)
+        return self._list.cost(usage, model, batched=batched)
 
     def knows(self, model: str | None) -> bool:
         """Whether ``model`` has a price."""
@@ -105,7 +118,7 @@ class PriceBook:
 
     def warn_if_unknown(self, model: str | None) -> None:
         """Warn, once per model, that its calls will count as costing nothing."""
-        if self.knows(model):
+        if not self._warns or self.knows(model):
             return
         name = model or ""
         with self._lock:
@@ -119,28 +132,3 @@ class PriceBook:
             UnknownPriceWarning,
             stacklevel=3,
         )
-
-    def _listed(self, usage: Usage, model: str) -> Decimal | None:
-        from genai_prices import Usage as ListUsage
-        from genai_prices import calc_price
-
-        tokens = ListUsage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
-            cache_write_tokens=min(
-                usage.cache_write_tokens,
-                max(usage.input_tokens - usage.cached_tokens, 0),
-            ),
-        )
-        if self._api_url is not None:
-            try:
-                found = calc_price(tokens, model, provider_api_url=self._api_url)
-            except LookupError:
-                pass
-            else:
-                return found.total_price
-        try:
-            return calc_price(tokens, model, provider_id=self._provider).total_price
-        except LookupError:
-            return None

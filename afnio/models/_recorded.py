@@ -60,6 +60,15 @@ class RecordedModel(Double):
         *,
         record_from: ChatCompletionModel | None = None,
     ) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise InputTypeError(
+                f"path is {type(path).__name__}; expected the path of a recording."
+            )
+        if record_from is not None and not isinstance(record_from, ChatCompletionModel):
+            raise InputTypeError(
+                f"record_from is {type(record_from).__name__}; expected a client, such "
+                "as OpenAI()."
+            )
         super().__init__("recorded", {"path": str(path)}, "recorded")
         self.path = Path(path)
         self._source = record_from

@@ -5,10 +5,11 @@ An SDK is imported when the first call is made, on a thread, with its own retrie
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from importlib import import_module
 from typing import (
     Any,
@@ -16,14 +17,20 @@ from typing import (
     Final,
     NamedTuple,
     TypeAlias,
-    TypedDict,
     TypeVar,
     Unpack,
 )
 
 from afnio._dispatch import in_thread
-from afnio.errors import AuthError, InputTypeError, MissingExtraError
+from afnio.errors import AuthError, MissingExtraError, ModelTimeoutError
+from afnio.models._client_settings import (
+    SdkOptions,
+    check_settings,
+    is_self_hosted,
+    without_credentials,
+)
 from afnio.models._faults import (
+    TOO_LATE,
     clean,
     malformed,
     response_type,
@@ -35,6 +42,7 @@ from afnio.models._limits import Limits
 from afnio.models._loop_local import LoopLocal
 from afnio.models._prices import PriceBook
 from afnio.models._retry import RetryPolicy
+from afnio.models._template import prepare
 from afnio.models._transport import quicken
 from afnio.models.model import ChatCompletionModel
 
@@ -65,23 +73,6 @@ class Answer(NamedTuple):
     request_id: str | None
 
 
-class SdkOptions(TypedDict, total=False):
-    """Further settings of a client; what is not ours goes to the SDK as it is."""
-
-    organization: str | None
-    project: str | None
-    default_headers: Mapping[str, str] | None
-    default_query: Mapping[str, object] | None
-    http_client: Any
-    workload_identity: Any
-    webhook_secret: str | None
-    websocket_base_url: str | None
-    auth_token: str | None
-    limits: Limits | None
-    retry: RetryPolicy | None
-    usage: Mapping[str, Any] | None
-
-
 class _Secret:
     """A key that shows itself to nobody who does not ask."""
 
@@ -108,6 +99,7 @@ class SdkModel(ChatCompletionModel):
 
     Raises:
         AuthError: There is no key, neither given nor in the environment.
+        InputTypeError: A setting is of another kind, or there is no such setting.
     """
 
     _package: ClassVar[str]
@@ -123,12 +115,15 @@ class SdkModel(ChatCompletionModel):
         base_url: str | None = None,
         model: str | None = None,
         timeout: Any = None,
-        max_retries: int = 2,
+        max_retries: int = 5,
         **options: Unpack[SdkOptions],
     ) -> None:
+        settings = {"base_url": base_url, "model": model, "max_retries": max_retries}
+        check_settings(type(self).__name__, {"api_key": api_key, **settings}, options)
         self.model = model
         url = str(base_url or os.environ.get(self._url_variable) or self._default_url)
-        self._base_url = url.rstrip("/")
+        self._url = _Secret(url.rstrip("/"))
+        self._base_url = without_credentials(url.rstrip("/"))
         self._key = _Secret(self._find_key(api_key, options))
         self._timeout = timeout
         self._retry = options.pop("retry", None) or RetryPolicy(max_retries=max_retries)
@@ -138,8 +133,11 @@ class SdkModel(ChatCompletionModel):
         self._clients: LoopLocal[Any] = LoopLocal(self._connect)
         super().__init__(self._package, self._describe(options), usage)
         own = self._base_url == self._default_url
-        self._prices = PriceBook(self._package, api_url=None if own else self._base_url)
-        _refuse_sync(options.get("http_client"))
+        self._prices = PriceBook(
+            self._package,
+            api_url=None if own else self._base_url,
+            warns=not is_self_hosted(self._base_url),
+        )
 
     @property
     def endpoint(self) -> str:
@@ -201,9 +199,10 @@ class SdkModel(ChatCompletionModel):
             options["api_key"] = key
         if self._timeout is not None:
             options["timeout"] = self._timeout
-        client = make(base_url=self._base_url, max_retries=0, **options)
+        client = make(base_url=self._url.reveal(), max_retries=0, **options)
         if options.get("http_client") is None:
             quicken(getattr(client, "_client", None))
+        prepare(client)
         return client
 
     async def _post(self, path: str, args: Mapping[str, Any], body: Any) -> Answer:
@@ -220,9 +219,14 @@ class SdkModel(ChatCompletionModel):
         Raises:
             ModelError: The attempt failed.
         """
+        who = self._endpoint_name(args.get("model"))
         work = self._ask(await self._sdk(), path, args, body)
+        limit = args.get("timeout", self._timeout)
+        if isinstance(limit, (int, float)):
+            # the SDK's timeouts begin anew with every byte of a body that trickles in
+            work = _within(work, limit, who)
         response = await self._guarded(work, args.get("model"))
-        return _read_body(response, self._endpoint_name(args.get("model")))
+        return _read_body(response, who)
 
     async def _listen(
         self, path: str, args: Mapping[str, Any], body: Any, take: TakeEvent
@@ -280,8 +284,22 @@ class SdkModel(ChatCompletionModel):
             is_clean = clean(str(error), secret) == str(error)
             raise ours from (error if is_clean else None)
 
+    @staticmethod
+    def _in_body(args: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that are part of a body, ``extra_body`` merged in."""
+        body = {name: value for name, value in args.items() if name not in _OPTIONS}
+        return {**body, **(args.get("extra_body") or {})}
+
     def _endpoint_name(self, model: str | None) -> str:
         return f"{model!r} at {self._base_url}"
+
+
+async def _within(work: Awaitable[T], seconds: float, who: str) -> T:
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError as error:
+        raise ModelTimeoutError(TOO_LATE.format(who)) from error
 
 
 def _read_body(response: Any, who: str) -> Answer:
@@ -313,14 +331,6 @@ def _take_event(text: str, take: TakeEvent, who: str) -> None:
     if isinstance(event, dict) and event.get("error"):
         raise malformed(who, f"the stream ended with an error: {event['error']}")
     take(event)
-
-
-def _refuse_sync(http_client: Any) -> None:
-    if http_client is not None and not hasattr(http_client, "aclose"):
-        raise InputTypeError(
-            f"http_client is {type(http_client).__name__}; expected an AsyncClient: "
-            "afnio's calls are asynchronous inside, also those of blocking methods."
-        )
 
 
 def read(value: Any, name: str) -> Any:

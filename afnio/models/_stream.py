@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from afnio._dispatch import Deferred, call_site, spawn
 from afnio.errors import ModelError, StateError
+from afnio.models._batch import unbatched
 from afnio.models._call import paid
 from afnio.models._messages import Reply, Request
 from afnio.models._structured import with_parsed
@@ -169,4 +170,5 @@ async def streamed(client: ChatCompletionModel, request: Request, emit: Emit) ->
                 error.retryable = False  # what was said cannot be taken back
             raise
 
-    return with_parsed(await paid(client, request, send), request)
+    with unbatched():
+        return with_parsed(await paid(client, request, send), request)

@@ -7,9 +7,13 @@ that a call takes. See ``docs/design/0007-transport.md``.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
+
+_SWEEP_S: Final = 1.0
+"""Seconds between looks at connections that nobody has used."""
 
 
 def quicken(http_client: Any) -> None:
@@ -33,21 +37,37 @@ class Pool:
 
     Args:
         create: Makes the connection of an origin, as the library's own pool does.
+        clock: Tells seconds; injected by tests.
     """
 
-    def __init__(self, create: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        create: Callable[[Any], Any],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._create = create
+        self._clock = clock
         self._idle: dict[Any, deque[Any]] = {}
+        self._swept_at = float("-inf")
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send one request; its connection comes back when the response is closed."""
         origin = request.url.origin
         key = (origin.scheme, origin.host, origin.port)
         idle = self._idle.setdefault(key, deque())
+        await self._sweep(idle)
         connection = await _fresh(idle) or self._create(origin)
         response = await connection.handle_async_request(request)
         response.stream = _Body(response.stream, connection, idle)
         return response
+
+    async def _sweep(self, idle: deque[Any]) -> None:
+        """Close old connections now and then: asking one costs a system call."""
+        if (now := self._clock()) < self._swept_at + _SWEEP_S:
+            return
+        self._swept_at = now
+        while len(idle) > 1 and idle[0].has_expired():
+            await idle.popleft().aclose()
 
     async def aclose(self) -> None:
         """Close what is idle; what is busy closes when its response does."""
@@ -57,9 +77,7 @@ class Pool:
 
 
 async def _fresh(idle: deque[Any]) -> Any:
-    """Take the connection used last, if it still stands; close old ones on the way."""
-    while len(idle) > 1 and idle[0].has_expired():
-        await idle.popleft().aclose()
+    """Take the connection used last, if it still stands."""
     while idle:
         connection = idle.pop()
         if not connection.has_expired():

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from operator import add, attrgetter
 from typing import Any, Final
 
 _TOP: Final = {
@@ -126,31 +126,102 @@ def _count(value: Any) -> int:
     return int(value or 0)
 
 
-@dataclass(slots=True)
+_NAMES: Final = tuple(field.name for field in fields(Usage))
+_numbers: Final = attrgetter(*_NAMES)
+
+
+class _Totals:
+    """Running totals of usage: one call must cost next to nothing here."""
+
+    __slots__ = ("_sums",)
+
+    def __init__(self) -> None:
+        self._sums: tuple[Any, ...] = _numbers(Usage())
+
+    def add(self, usage: Usage) -> None:
+        self._sums = tuple(map(add, self._sums, _numbers(usage)))
+
+    def usage(self) -> Usage:
+        sums = dict(zip(_NAMES, self._sums, strict=True))
+        return Usage(**{**sums, "estimated": bool(sums["estimated"])})
+
+    def set_cost(self, cost_usd: Decimal) -> None:
+        self._sums = _numbers(self.usage().priced(cost_usd))
+
+
 class _Tally:
     """Running numbers of one (role, model)."""
 
-    usage: Usage
-    calls: int = 0
-    cached_calls: int = 0
-    failed_calls: int = 0
-    estimated_calls: int = 0
-    running: int = 0
-    """Calls in flight now."""
-    since: float = 0.0
-    """When the first of them started."""
-    seconds: float = 0.0
+    __slots__ = (
+        "cached_calls",
+        "calls",
+        "estimated_calls",
+        "failed_calls",
+        "running",
+        "seconds",
+        "since",
+        "totals",
+    )
+
+    def __init__(self) -> None:
+        self.totals = _Totals()
+        self.calls = 0
+        self.cached_calls = 0
+        self.failed_calls = 0
+        self.estimated_calls = 0
+        self.running = 0
+        self.since = 0.0  # when the first of the running calls started
+        self.seconds = 0.0
 
     def document(self, now: float) -> dict[str, Any]:
         under_way = now - self.since if self.running else 0.0
         return {
-            **self.usage.document(),
+            **self.totals.usage().document(),
             "calls": self.calls,
             "cached_calls": self.cached_calls,
             "failed_calls": self.failed_calls,
             "estimated_calls": self.estimated_calls,
+            "running_calls": self.running,
             "seconds": self.seconds + under_way,
         }
+
+
+class Count:
+    """One call under way, as its meter counts it; `end` must follow."""
+
+    __slots__ = ("_has_failed", "_meter", "_model", "_role", "_tally")
+
+    def __init__(
+        self, meter: UsageMeter, tally: _Tally, role: str, model: str | None
+    ) -> None:
+        self._meter = meter
+        self._tally = tally
+        self._role = role
+        self._model = model
+        self._has_failed = False
+
+    def failed(self) -> None:
+        """Say that the call failed for good."""
+        self._has_failed = True
+
+    def end(self, usage: Usage | None) -> None:
+        """Stop the clock, which runs once however many calls are under way.
+
+        Args:
+            usage: What the call cost; None if nothing came of it.
+        """
+        meter = self._meter
+        with meter._lock:
+            meter._leave(self._tally)
+            if usage is None and not self._has_failed:
+                return
+            tally = meter._tally(self._role, self._model)
+            tally.failed_calls += self._has_failed
+            if usage is not None:
+                meter._totals.add(usage)
+                tally.totals.add(usage)
+                tally.calls += 1
+                tally.estimated_calls += usage.estimated
 
 
 class UsageMeter:
@@ -163,61 +234,46 @@ class UsageMeter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._total = Usage()
+        self._totals = _Totals()
         self._tallies: dict[tuple[str, str], _Tally] = {}
 
-    def add(self, usage: Usage, *, role: str, model: str | None) -> None:
-        """Count one paid call."""
-        with self._lock:
-            self._total += usage
-            tally = self._tally(role, model)
-            tally.usage += usage
-            tally.calls += 1
-            tally.estimated_calls += usage.estimated
-
-    @contextmanager
-    def busy(self, *, role: str, model: str | None) -> Iterator[None]:
-        """Count the time inside, once however many calls are in flight."""
+    def begin(self, *, role: str, model: str | None) -> Count:
+        """Count a call that starts."""
         with self._lock:
             tally = self._tally(role, model)
             if not tally.running:
                 tally.since = self._clock()
             tally.running += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                tally.running -= 1
-                if not tally.running:
-                    tally.seconds += self._clock() - tally.since
+        return Count(self, tally, role, model)
+
+    def _leave(self, tally: _Tally) -> None:
+        tally.running -= 1
+        if not tally.running:
+            tally.seconds += self._clock() - tally.since
 
     def add_cached(self, *, role: str, model: str | None) -> None:
         """Count one call that a cache answered."""
         with self._lock:
             self._tally(role, model).cached_calls += 1
 
-    def add_failed(self, *, role: str, model: str | None) -> None:
-        """Count one call that failed for good."""
-        with self._lock:
-            self._tally(role, model).failed_calls += 1
-
     def adjust(self, usage: Usage, cost_usd: Decimal | None = None) -> None:
         """Add to the total only; ``cost_usd``, if given, replaces the total cost."""
         with self._lock:
-            self._total += usage
+            self._totals.add(usage)
             if cost_usd is not None:
-                self._total = self._total.priced(cost_usd)
+                self._totals.set_cost(cost_usd)
 
     def clear(self) -> None:
         """Set every number to zero."""
         with self._lock:
-            self._total = Usage()
+            self._totals = _Totals()
             self._tallies = {}
 
     @property
     def total(self) -> Usage:
         """Everything so far."""
-        return self._total
+        with self._lock:
+            return self._totals.usage()
 
     def by_role(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return ``{role: {model: documented usage + call counts}}``, fresh."""
@@ -231,5 +287,5 @@ class UsageMeter:
     def _tally(self, role: str, model: str | None) -> _Tally:
         key = (role, model or "")
         if (tally := self._tallies.get(key)) is None:
-            tally = self._tallies[key] = _Tally(Usage())
+            tally = self._tallies[key] = _Tally()
         return tally

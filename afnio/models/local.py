@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import threading
 import weakref
@@ -13,10 +12,11 @@ from typing import Any, Final, Self
 from afnio._dispatch import in_thread
 from afnio._text import shorten
 from afnio.errors import (
+    AfnioError,
     BadRequestError,
     ContextLengthError,
+    InputTypeError,
     InputValueError,
-    ReplyError,
     ServerError,
 )
 from afnio.models._chunks import Assembled, ignore
@@ -27,10 +27,12 @@ from afnio.models._llama import (
     available_threads,
     find_weights,
 )
-from afnio.models._messages import Reply, Request, ToolCall
+from afnio.models._messages import Reply, Request
+from afnio.models._openai_messages import wire_messages, wire_tools
 from afnio.models._prices import FREE, PriceBook
 from afnio.models._stream import Emit
 from afnio.models._structured import wire_format
+from afnio.models._tools import read_call
 from afnio.models._usage import Usage
 from afnio.models.model import ChatCompletionModel
 
@@ -77,6 +79,8 @@ class LocalModel(ChatCompletionModel):
     Raises:
         MissingExtraError: No path was given, and the weights are not installed.
         FileFormatError: The file is no GGUF file.
+        InputTypeError: A setting is of another kind.
+        InputValueError: A number is too small.
 
     Units: ``n_ctx`` in tokens; a call without a maximum generates 512 at most.
     """
@@ -96,9 +100,11 @@ class LocalModel(ChatCompletionModel):
         prompt_cache: bool = True,
     ) -> None:
         weights = find_weights(path)
-        for name, value in (("n_ctx", n_ctx), ("n_parallel", n_parallel)):
-            if value < 1:
-                raise InputValueError(f"{name} is {value}; expected 1 or more.")
+        _check_count("n_ctx", n_ctx, least=1)
+        _check_count("n_parallel", n_parallel, least=1)
+        _check_count("threads", available_threads() if threads is None else threads, 1)
+        _check_count("seed", seed, least=0)
+        _check_count("port", port, least=0)
         settings = EngineSettings(
             path=weights,
             n_ctx=n_ctx,
@@ -156,7 +162,9 @@ class LocalModel(ChatCompletionModel):
         except asyncio.CancelledError:
             stop.set()
             raise
-        except ValueError as error:
+        except AfnioError:
+            raise
+        except (ValueError, RuntimeError) as error:
             raise BadRequestError(
                 f"llama.cpp refused the request: {shorten(error, 160)}",
                 model=self.model,
@@ -169,18 +177,29 @@ class LocalModel(ChatCompletionModel):
         maximum = args.pop("max_completion_tokens", None)
         if args.get("max_tokens") is None:
             args["max_tokens"] = maximum or self.default_max_tokens
+        wire_tools(args)
         if "response_format" in args:
             args["response_format"] = wire_format(args["response_format"])
         args.setdefault("cache_prompt", self._prompt_cache)
         args.setdefault("seed", self._seed + request.sample_index)
-        return {**args, "messages": list(request.messages)}
+        return {**args, "messages": list(wire_messages(request.messages))}
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputTypeError(f"{name} is {type(value).__name__}; expected an int.")
+    if value < least:
+        raise InputValueError(f"{name} is {value}; expected {least} or more.")
 
 
 def _reply(answer: Assembled, name: str) -> Reply:
     if answer.error is not None:
         raise _error(answer.error, name)
     reason = answer.finish_reason or "stop"
-    calls = tuple(_tool_call(tool) for _, tool in sorted(answer.tools.items()))
+    calls = tuple(
+        read_call(tool["id"], tool["name"], tool["arguments"])
+        for _, tool in sorted(answer.tools.items())
+    )
     text = "".join(answer.texts)
     return Reply(
         None if calls and not text else text,
@@ -204,15 +223,3 @@ def _error(error: Mapping[str, Any], name: str) -> BadRequestError | ServerError
         )
     kind = ServerError if status >= _SERVER_FAULT else BadRequestError
     return kind(f"llama.cpp refused the request: {said}", model=name, status=status)
-
-
-def _tool_call(tool: Mapping[str, str]) -> ToolCall:
-    try:
-        arguments = json.loads(tool["arguments"] or "{}")
-    except ValueError as error:
-        raise ReplyError(
-            f"the arguments of the call of tool {tool['name']!r} are not JSON: "
-            f"{shorten(tool['arguments'])!r}",
-            reply=tool["arguments"],
-        ) from error
-    return ToolCall(tool["id"], tool["name"], arguments)

@@ -41,6 +41,7 @@ class ChatCompletionModel(BaseModel):
         role: str = "forward",
         sample_index: int = 0,
         cache: bool = True,
+        stand_in: str | None = None,
         **args: Any,
     ) -> Reply:
         """Ask for one reply, through the one call path.
@@ -51,6 +52,8 @@ class ChatCompletionModel(BaseModel):
             sample_index: Distinguishes repeated samples of one question; without it,
                 equal questions share one reply while in flight, and in a cache.
             cache: False passes by a cache in force.
+            stand_in: A text in the form that the caller can read; the answer while a
+                `plan` is made, when nothing is sent.
             **args: Completion arguments: model, temperature, response_format, ….
 
         Raises:
@@ -67,7 +70,9 @@ class ChatCompletionModel(BaseModel):
             role=effective_role(role),
             sample_index=sample_index,
         )
-        return await on_loop(call(self, request, self._send, use_cache=cache))
+        return await on_loop(
+            call(self, request, self._send, use_cache=cache, stand_in=stand_in)
+        )
 
     async def achat(self, messages: Messages, **args: Any) -> str | None:
         """Ask for one reply and return its text; see `agenerate`."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, Final
 
 from afnio._dispatch import call_user, on_loop
 from afnio._text import shorten
-from afnio.errors import InputTypeError, InputValueError, ReplyError
+from afnio.errors import InputTypeError, InputValueError
 from afnio.models._call import call
 from afnio.models._chunks import Assembled
+from afnio.models._client_settings import check_model
 from afnio.models._faults import malformed
 from afnio.models._messages import Reply, Request, ToolCall
+from afnio.models._openai_batch import OpenAIBatches
+from afnio.models._openai_messages import wire_messages, wire_tools
 from afnio.models._scopes import effective_role
 from afnio.models._sdk import Answer, SdkModel, read
 from afnio.models._stream import Emit
 from afnio.models._structured import wire_format
+from afnio.models._tools import read_call
 from afnio.models._usage import Usage
 from afnio.models.model import EmbeddingModel, TextCompletionModel
 
@@ -79,18 +84,32 @@ class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
         send = self._complete if kind == "completion" else self._embed
         return await on_loop(call(self, request, send, use_cache=use_cache))
 
+    @cached_property
+    def _batch_api(self) -> OpenAIBatches:
+        return OpenAIBatches(self)
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        """Return the whole request as one JSON object."""
+        return {
+            **self._in_body(_wire(request.args)),
+            "messages": wire_messages(request.messages),
+        }
+
+    def _batch_reply(self, answer: Answer) -> Reply:
+        return replace(_chat_reply(answer, "a batch"), batched=True)
+
     async def _send(self, request: Request) -> Reply:
         answer = await self._post(
             "/chat/completions",
             _wire(request.args),
-            {"messages": request.messages},
+            {"messages": wire_messages(request.messages)},
         )
         return _chat_reply(answer, self._endpoint_name(request.model))
 
     async def _stream(self, request: Request, emit: Emit) -> Reply:
         options = {"include_usage": True, **request.args.get("stream_options", {})}
         body = {
-            "messages": request.messages,
+            "messages": wire_messages(request.messages),
             "stream": True,
             "stream_options": options,
         }
@@ -147,13 +166,13 @@ def _wire(args: Any) -> dict[str, Any]:
     Raises:
         InputValueError: No model, or streaming was asked for.
     """
-    if not args.get("model"):
-        raise InputValueError("no model named; pass model=… to the call or the client.")
+    check_model(args)
     if args.get("stream"):
         raise InputValueError(
             "stream=True does not fit here; ask with astream() or stream()."
         )
     wire = dict(args)
+    wire_tools(wire)
     if "response_format" in wire:
         wire["response_format"] = wire_format(wire["response_format"])
     return wire
@@ -203,13 +222,6 @@ def _stop_reason(choice: Any) -> str:
 
 def _tool_call(item: Any) -> ToolCall:
     function = read(item, "function")
-    name, text = read(function, "name") or "", read(function, "arguments") or "{}"
-    try:
-        arguments = json.loads(text)
-    except ValueError as error:
-        raise ReplyError(
-            f"the arguments of the call of tool {name!r} are not JSON: "
-            f"{shorten(text)!r}",
-            reply=text,
-        ) from error
-    return ToolCall(read(item, "id") or "", name, arguments)
+    return read_call(
+        read(item, "id"), read(function, "name"), read(function, "arguments")
+    )

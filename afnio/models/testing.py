@@ -71,6 +71,10 @@ class ScriptedModel(Double):
         default_max_tokens: int = 256,
     ) -> None:
         super().__init__("scripted", {"name": name}, model)
+        if isinstance(latency_s, bool) or not isinstance(latency_s, (int, float)):
+            raise InputTypeError(
+                f"latency_s is {type(latency_s).__name__}; expected seconds."
+            )
         if latency_s < 0:
             raise InputValueError(f"latency_s is {latency_s}; expected 0 or more.")
         self.default_max_tokens = default_max_tokens

@@ -13,7 +13,6 @@ from afnio.errors import (
     ContextLengthError,
     InputValueError,
     RateLimitError,
-    ReplyError,
     ServerError,
 )
 from afnio.models import RetryPolicy
@@ -288,12 +287,13 @@ def test_malformed_bodies_are_server_errors(httpserver, make, ask, data, kind, s
 
 
 @pytest.mark.loopback
-def test_malformed_tool_arguments_are_an_error(httpserver, make, ask):
-    """Tool arguments that are no object are named, with the tool."""
+def test_malformed_tool_arguments_are_reported(httpserver, make, ask):
+    """Arguments that are no object come back as an error that a model can read."""
     block = {"type": "tool_use", "id": "t1", "name": "look", "input": "x"}
     httpserver.expect_request(MESSAGES).respond_with_json(body(block, stop="tool_use"))
-    with pytest.raises(ReplyError, match="tool 'look'"):
-        make().chat(ask())
+    call = run_sync(make().agenerate(ask())).tool_calls[0]
+    assert (call.id, call.name, call.arguments) == ("t1", "look", {})
+    assert "look are not valid JSON" in call.error
 
 
 @pytest.mark.loopback

@@ -111,6 +111,21 @@ def test_lone_refusals_slow_nobody_else_down():
     asyncio.run(go())
 
 
+def test_a_wait_that_nobody_would_sit_out_holds_nobody_up():
+    """A Retry-After of hours fails the refused calls, and does not silence the rest."""
+    time, started = Time(), []
+
+    async def go():
+        one = limiter(time)
+        for _ in range(3):
+            one.overloaded(started=0.0, retry_after_s=9999.0)
+        async with one.slot():
+            started.append(time.now)
+
+    asyncio.run(go())
+    assert started == [time.now]
+
+
 def test_refusals_in_a_row_pause_the_whole_endpoint():
     """With their Retry-After nobody starts before it has passed."""
     time, started = Time(), []

@@ -19,7 +19,7 @@ from afnio.errors import (
     MissingExtraError,
     StateError,
 )
-from afnio.models import Budget, ToolCall, get_model
+from afnio.models import Budget, ToolCall, blocks, get_model
 from afnio.models._chunks import Assembled
 from afnio.models._llama import available_threads
 from afnio.models.anthropic import Anthropic
@@ -141,6 +141,15 @@ class TestEngine:
         assert replies[0].stop_reason == "max_tokens"
         assert replies[0].usage.output_tokens == 8
         assert replies[0].usage.cost_usd == 0
+
+    def test_what_the_weights_cannot_read_is_refused(self, local):
+        """A picture is an error of ours, and the engine goes on."""
+        picture = blocks.image(b"\x89PNG\r\n\x1a\n")
+        with pytest.raises(BadRequestError, match="image"):
+            local.chat([{"role": "user", "content": [picture]}])
+        paper = blocks.document(b"The sky is green.")
+        said = [{"role": "user", "content": [paper, blocks.text("Which colour?")]}]
+        assert local.chat(said, max_tokens=4)
 
     def test_reply_can_depend_on_its_question_alone(self):
         """One slot and no prompt cache: early or late, the same words."""

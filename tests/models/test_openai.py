@@ -18,7 +18,6 @@ from afnio.errors import (
     InputTypeError,
     InputValueError,
     ModelError,
-    ReplyError,
 )
 from afnio.models import ReplyCache, Usage, use_cache
 from afnio.models.openai import AsyncOpenAI, OpenAI
@@ -197,8 +196,8 @@ def test_tool_calls_are_parsed(httpserver, make_openai, ask, chat_body):
 
 
 @pytest.mark.loopback
-def test_malformed_tool_arguments_are_an_error(httpserver, make_openai, ask, chat_body):
-    """Arguments that are no JSON are named, with the tool."""
+def test_malformed_tool_arguments_are_reported(httpserver, make_openai, ask, chat_body):
+    """Arguments that are no JSON come back as an error that a model can read."""
     call = {
         "id": "t1",
         "type": "function",
@@ -207,8 +206,9 @@ def test_malformed_tool_arguments_are_an_error(httpserver, make_openai, ask, cha
     httpserver.expect_request(CHAT).respond_with_json(
         chat_body(None, "tool_calls", tool_calls=[call])
     )
-    with pytest.raises(ReplyError, match="tool 'look'"):
-        make_openai().chat(ask())
+    call = run_sync(make_openai().agenerate(ask())).tool_calls[0]
+    assert (call.id, call.name, call.arguments) == ("t1", "look", {})
+    assert "look are not valid JSON" in call.error
 
 
 @pytest.mark.loopback

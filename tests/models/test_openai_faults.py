@@ -105,8 +105,8 @@ def test_last_error_is_raised_after_all_attempts(httpserver, make_openai, ask):
     )
     with pytest.raises(ServerError, match="HTTP 500: on fire") as caught:
         make_openai().chat(ask())
-    assert len(httpserver.log) == 3
-    assert caught.value.__notes__[0] == "gave up after attempt 3"
+    assert len(httpserver.log) == 6
+    assert caught.value.__notes__[0] == "gave up after attempt 6"
 
 
 @pytest.mark.loopback
@@ -134,7 +134,7 @@ def test_reply_without_choices_is_malformed(httpserver, make_openai, ask, chat_b
     httpserver.expect_request(CHAT).respond_with_json({**chat_body(), "choices": []})
     with pytest.raises(ServerError, match="no choices"):
         make_openai().chat(ask())
-    assert len(httpserver.log) == 3
+    assert len(httpserver.log) == 6
 
 
 @pytest.mark.loopback
@@ -143,7 +143,7 @@ def test_reply_without_anything_is_malformed(httpserver, make_openai, ask, chat_
     httpserver.expect_request(CHAT).respond_with_json(chat_body(None))
     with pytest.raises(ServerError, match="neither content"):
         make_openai().chat(ask())
-    assert len(httpserver.log) == 3
+    assert len(httpserver.log) == 6
 
 
 @pytest.mark.loopback

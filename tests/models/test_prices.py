@@ -3,7 +3,11 @@
 import warnings
 from decimal import Decimal
 
+import genai_prices
 import pytest
+from genai_prices import calc_price
+from hypothesis import given
+from hypothesis import strategies as st
 
 from afnio.errors import InputValueError
 from afnio.models import Price, UnknownPriceWarning, Usage
@@ -36,6 +40,39 @@ def test_cost_mixes_cached_and_fresh_tokens():
     """1000 prompt tokens, 200 of them cached, and 10 reply tokens of gpt-4o."""
     usage = Usage(input_tokens=1000, cached_tokens=200, output_tokens=10)
     assert PriceBook("openai").cost(usage, "gpt-4o") == Decimal("0.00235")
+
+
+@given(
+    st.sampled_from(
+        [("openai", "gpt-4o"), ("anthropic", "claude-sonnet-4-5"), ("openai", "o3")]
+    ),
+    st.tuples(*[st.integers(0, 300_000) for _ in range(4)]),
+    st.booleans(),
+)
+def test_kept_prices_are_those_of_the_list(who, counts, batched):
+    """Asked again, also beyond a tier, a price is what the library itself says."""
+    provider, model = who
+    read, written, fresh, output = counts
+    usage = Usage(
+        input_tokens=read + written + fresh,
+        cached_tokens=read,
+        cache_write_tokens=written,
+        output_tokens=output,
+    )
+    book = PriceBook(provider)
+    book.cost(Usage(input_tokens=9, output_tokens=9), model, batched=batched)
+    asked = calc_price(
+        genai_prices.Usage(
+            input_tokens=usage.input_tokens,
+            output_tokens=output,
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+        ),
+        model,
+        provider_id=provider,
+        **({"price_context": {"processing": "batch"}} if batched else {}),
+    )
+    assert book.cost(usage, model, batched=batched) == asked.total_price
 
 
 def test_override_wins_and_cached_falls_back_to_input():

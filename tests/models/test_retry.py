@@ -57,6 +57,24 @@ def test_waits_double_up_to_the_cap():
     assert run(flaky, max_retries=5, base_s=1, cap_s=6) == ("answer", [1, 2, 4, 6, 6])
 
 
+def test_five_further_attempts_are_the_default():
+    """Waits of half a second to eight seconds, then the error."""
+    flaky = Flaky(*[ServerError("down") for _ in range(5)])
+    assert run(flaky) == ("answer", [0.5, 1, 2, 4, 8])
+    flaky = Flaky(*[ServerError("down") for _ in range(6)])
+    with pytest.raises(ServerError):
+        run(flaky)
+    assert flaky.attempts == 6
+
+
+def test_waiting_ends_in_all_before_it_goes_beyond_the_limit():
+    """A wait that would exceed max_wait_s is not begun, whatever the server asks."""
+    flaky = Flaky(*[RateLimitError("busy", retry_after_s=60) for _ in range(9)])
+    with pytest.raises(RateLimitError):
+        run(flaky, max_wait_s=130)
+    assert flaky.attempts == 3  # two waits of a good minute fit, a third does not
+
+
 def test_retry_after_is_obeyed():
     """The wait is never shorter than what the provider asked for."""
     _, waits = run(Flaky(RateLimitError("slow", retry_after_s=7)), base_s=1)

@@ -6,7 +6,7 @@ import pytest
 from werkzeug import Response
 
 from afnio.errors import AuthError, RateLimitError, ServerError
-from afnio.models import RetryPolicy, ToolCall
+from afnio.models import RetryPolicy, ToolCall, batch, blocks
 from afnio.models.anthropic import Anthropic
 
 CHAT = "/v1/chat/completions"
@@ -145,6 +145,7 @@ def test_anthropic_events_become_pieces_and_a_reply(httpserver, claude, ask):
             {"type": "ping"},
             start(0, type="thinking", thinking=""),
             delta(0, type="thinking_delta", thinking="hm"),
+            delta(0, type="signature_delta", signature="s"),
             start(1, type="text", text=""),
             delta(1, type="text_delta", text="Hel"),
             delta(1, type="text_delta", text="lo"),
@@ -161,6 +162,11 @@ def test_anthropic_events_become_pieces_and_a_reply(httpserver, claude, ask):
     reply = stream.reply
     assert (reply.text, reply.reasoning) == ("Hello", "hm")
     assert reply.tool_calls == (ToolCall("t1", "look", {"at": 1}),)
+    assert blocks.assistant(reply)["content"] == [
+        blocks.thinking("hm", signature="s"),
+        blocks.text("Hello"),
+        blocks.tool_use("t1", "look", {"at": 1}),
+    ]
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (5, 12)
     assert reply.model == "claude-test-1"
 
@@ -180,3 +186,16 @@ def test_anthropic_rate_limit_is_an_error_for_streams_too(httpserver, claude, as
     claude._retry = RetryPolicy(max_retries=0)
     with pytest.raises(RateLimitError):
         list(claude.stream(ask()))
+
+
+@pytest.mark.loopback
+def test_streams_pass_by_batches(httpserver, make_openai, ask, tmp_path):
+    """A stream inside a batch comes at once; blocks are put in OpenAI's words."""
+    serve(httpserver, CHAT, [chunk(content="Hel"), chunk("stop", content="lo"), USAGE])
+    document = blocks.document(b"plain", title="notes")
+    messages = [{"role": "user", "content": [document]}]
+    with batch(tmp_path / "b"):
+        assert list(make_openai().stream(messages)) == ["Hel", "lo"]
+    content = httpserver.log[-1][0].json["messages"][0]["content"]
+    assert content[0]["text"].startswith("notes:")
+    assert not (tmp_path / "b").exists()

@@ -1,6 +1,7 @@
 """The connection pool: connections are reused, closed when stale, never shared."""
 
 import asyncio
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -49,7 +50,7 @@ def pool(made):
         made.append(Connection())
         return made[-1]
 
-    return Pool(create)
+    return Pool(create, clock=count(step=60).__next__)
 
 
 async def ask(pool):
@@ -90,6 +91,30 @@ def test_stale_connections_are_closed(pool, made):
     asyncio.run(go())
     assert made[1].closed
     assert [connection.requests for connection in made] == [1, 2, 1]
+
+
+def test_unused_connections_are_looked_at_now_and_then(made):
+    """Within a second, only the connection to be used is asked whether it stands."""
+    now = [0.0]
+
+    def create(_origin):
+        made.append(Connection())
+        return made[-1]
+
+    pool = Pool(create, clock=lambda: now[0])
+
+    async def go():
+        first, second = [await pool.handle_async_request(REQUEST) for _ in range(2)]
+        await first.stream.aclose()
+        await second.stream.aclose()
+        made[0].expired = True
+        await ask(pool)
+        assert not made[0].closed
+        now[0] = 1.0
+        await ask(pool)
+        assert made[0].closed
+
+    asyncio.run(go())
 
 
 def test_broken_connection_does_not_come_back(pool, made):

@@ -68,13 +68,21 @@ def test_addition_adds_every_field(left, right):
     assert both.cost_usd == left + right
 
 
+def count(meter, usage, role="forward", model="m"):
+    """Count one call that cost ``usage``."""
+    meter.begin(role=role, model=model).end(usage)
+
+
 def test_meter_splits_by_role_and_model():
     """Each role and model has its own numbers, cached and failed calls included."""
     meter = UsageMeter()
-    meter.add(Usage(input_tokens=3), role="critic", model="b")
-    meter.add(Usage(input_tokens=2), role="forward", model="a")
+    count(meter, Usage(input_tokens=3), role="critic", model="b")
+    count(meter, Usage(input_tokens=2), role="forward", model="a")
     meter.add_cached(role="forward", model="a")
-    meter.add_failed(role="forward", model="a")
+    lost = meter.begin(role="forward", model="a")
+    lost.failed()
+    lost.end(None)
+    meter.begin(role="forward", model="a").end(None)  # cancelled: neither nor
 
     split = meter.by_role()
 
@@ -93,32 +101,39 @@ def test_seconds_count_once_however_many_calls_are_in_flight():
     def seconds():
         return meter.by_role()["forward"]["m"]["seconds"]
 
-    first, second = (meter.busy(role="forward", model="m") for _ in range(2))
-    first.__enter__()
+    def running():
+        return meter.by_role()["forward"]["m"]["running_calls"]
+
+    first = meter.begin(role="forward", model="m")
     now[0] = 2.0
-    second.__enter__()
+    second = meter.begin(role="forward", model="m")
     now[0] = 3.0
-    first.__exit__(None, None, None)
-    assert seconds() == 3.0
+    assert running() == 2
+    first.end(Usage())
+    assert (seconds(), running()) == (3.0, 1)
     now[0] = 5.0
-    second.__exit__(None, None, None)
+    second.end(None)
     now[0] = 100.0
-    assert seconds() == 5.0
+    assert (seconds(), running()) == (5.0, 0)
 
 
 def test_clearing_forgets_what_is_in_flight():
-    """A call that ends after the meter was cleared leaves no trace."""
+    """Of a call that ends after the meter was cleared, only what it cost counts."""
     meter = UsageMeter(clock=lambda: 1.0)
-    with meter.busy(role="forward", model="m"):
-        meter.clear()
+    cancelled, paid = (meter.begin(role="forward", model="m") for _ in range(2))
+    meter.clear()
+    cancelled.end(None)
     assert meter.by_role() == {}
+    paid.end(Usage(input_tokens=1))
+    assert meter.by_role()["forward"]["m"]["running_calls"] == 0
+    assert meter.total.input_tokens == 1
 
 
 def test_estimates_are_flagged():
     """A sum with an estimate in it says so, and the meter counts estimated calls."""
     meter = UsageMeter()
-    meter.add(Usage(input_tokens=1, estimated=True), role="forward", model="m")
-    meter.add(Usage(input_tokens=1), role="forward", model="m")
+    count(meter, Usage(input_tokens=1, estimated=True))
+    count(meter, Usage(input_tokens=1))
     assert meter.total.estimated
     assert meter.by_role()["forward"]["m"]["estimated_calls"] == 1
 
@@ -129,7 +144,7 @@ def test_meter_counts_from_many_threads():
 
     def work() -> None:
         for _ in range(500):
-            meter.add(Usage(input_tokens=1), role="forward", model="m")
+            count(meter, Usage(input_tokens=1))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
