@@ -5,17 +5,28 @@ Pure: nothing here asks a model.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from afnio._text import closest, describe, fill, placeholders, shorten
+from afnio._text import closest, describe, placeholders, shorten
 from afnio._variable import Variable
+from afnio.autodiff._content import (
+    filled,
+    texts_of,
+    validate_block_input,
+    validate_content,
+)
+from afnio.autodiff._inputs import variables_in
+from afnio.autodiff._transcript import in_words, readable
+from afnio.autodiff._turns import TURNS, parse_turns
 from afnio.errors import InputTypeError, InputValueError, TemplateError
 
 MultiTurnMessages: TypeAlias = list[dict[str, Any]]
 """``[{"role": str, "content": [Variable, …]}, …]``; several Variables in a message are
-parts of one prompt, joined by line breaks."""
+parts of one prompt, joined by line breaks. Images and documents stand among them as
+blocks; see `afnio.models.blocks`."""
 
 DEMONSTRATIONS: Final = "demonstrations"
 """The role of a message that stands for worked examples of the message after it."""
@@ -26,12 +37,24 @@ class Sample:
     """One call of a batch, ready to be sent."""
 
     index: int
-    messages: tuple[dict[str, str], ...]
+    messages: tuple[dict[str, Any], ...]
     inputs: Mapping[str, Any]
+
+    def in_words(self) -> Sample:
+        """Return the sample with text only: blocks are described."""
+        turns = tuple(map(readable, self.messages))
+        facts = {
+            name: in_words(value) if isinstance(value, Mapping) else value
+            for name, value in self.inputs.items()
+        }
+        return Sample(self.index, turns, facts)
 
 
 def validate_messages(messages: Any, owner: str = "messages") -> None:
     """Raise unless ``messages`` is a list of ``{"role", "content": [Variable]}``.
+
+    Content blocks of `afnio.models.blocks` may stand among the Variables, and a text
+    block may hold a Variable.
 
     Raises:
         InputTypeError: A wrong type, naming the place.
@@ -43,6 +66,12 @@ def validate_messages(messages: Any, owner: str = "messages") -> None:
         )
     for position, message in enumerate(messages):
         _validate_message(message, f"{owner}[{position}]")
+    for before, after in itertools.pairwise(messages):
+        if before["role"] == DEMONSTRATIONS and after["role"] == TURNS:
+            raise InputValueError(
+                f"{owner} has demonstrations before turns; they show how the message "
+                "after them is answered, so put the turns first."
+            )
     if messages and messages[-1]["role"] == DEMONSTRATIONS:
         raise InputValueError(
             f"{owner} ends with demonstrations; they show how the message after them "
@@ -63,7 +92,9 @@ def _validate_message(message: Any, place: str) -> None:
         raise InputTypeError(
             f"{place}['role'] must be a str, got {type(message['role']).__name__}."
         )
-    validate_sequence(message["content"], Variable, f"{place}['content']")
+    validate_content(message["content"], f"{place}['content']")
+    if message["role"] == TURNS:
+        validate_sequence(message["content"], Variable, f"{place}['content']")
     for part in message["content"]:
         shows, stands = fields_of(part) is not None, is_demonstrations(message)
         if shows != stands:
@@ -95,7 +126,7 @@ def validate_sequence(values: Any, kind: type, owner: str = "value") -> None:
 
 
 def validate_inputs(inputs: Any) -> None:
-    """Raise unless ``inputs`` maps names to texts, Variables, or lists of them."""
+    """Raise unless ``inputs`` maps names to texts, Variables, blocks, or lists."""
     if inputs is None:
         return
     if not isinstance(inputs, Mapping):
@@ -111,10 +142,12 @@ def validate_inputs(inputs: Any) -> None:
                 "samples of a batch may be missing."
             )
         for item in value if isinstance(value, (list, tuple)) else [value]:
-            if item is not None and not isinstance(item, (str, int, float, Variable)):
+            if isinstance(item, Mapping):
+                validate_block_input(name, item)
+            elif item is not None and not isinstance(item, (str, int, float, Variable)):
                 raise InputTypeError(
-                    f"inputs[{name!r}] must be text, a Variable, or a list of them; "
-                    f"got {type(item).__name__}: {shorten(item)}."
+                    f"inputs[{name!r}] must be text, a Variable, a content block, or a "
+                    f"list of them; got {type(item).__name__}: {shorten(item)}."
                 )
 
 
@@ -122,7 +155,8 @@ def refuse_stray_inputs(messages: Any, completion_args: Mapping[str, Any]) -> No
     """Raise if a completion argument is called like a placeholder of a message."""
     for name in completion_args:
         for message in messages:
-            if any(f"{{{name}}}" in _text_of(part) for part in message["content"]):
+            parts = variables_in(message["content"])
+            if any(f"{{{name}}}" in _text_of(part) for part in parts):
                 raise TemplateError(
                     f"{name}=... is a completion argument, but a message contains "
                     f"{{{name}}}; did you mean inputs={{{name!r}: ...}}?"
@@ -138,7 +172,7 @@ def _text_of(variable: Variable) -> str:
 def variables_of(messages: Any, inputs: Any) -> Iterator[Variable]:
     """Yield the Variables of messages, then of inputs, in order."""
     for message in messages:
-        yield from message["content"]
+        yield from variables_in(message["content"])
     for value in (inputs or {}).values():
         for item in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(item, Variable):
@@ -169,7 +203,8 @@ def batch_size(messages: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any])
     for position, message in enumerate(messages):
         if not is_demonstrations(message):
             columns += [
-                (f"messages[{position}]", part.data) for part in message["content"]
+                (f"messages[{position}]", part.data)
+                for part in variables_in(message["content"])
             ]
     batched = [(name, data) for name, data in columns if isinstance(data, list)]
     for name, data in batched[1:]:
@@ -212,8 +247,8 @@ def check_placeholders(
 
 def _placeholders(message: Mapping[str, Any]) -> dict[str, None]:
     found: dict[str, None] = {}
-    for part in message["content"]:
-        for text in part.data if isinstance(part.data, list) else [part.data]:
+    for data in texts_of(message["content"]):
+        for text in data if isinstance(data, list) else [data]:
             if isinstance(text, str):
                 found.update(dict.fromkeys(placeholders(text)))
     return found
@@ -251,12 +286,15 @@ def _render_sample(
     values = {name: at(data) for name, data in inputs.items()}
     if index is not None and None in values.values():
         return None
-    turns: list[dict[str, str]] = []
+    turns: list[dict[str, Any]] = []
     for position, message in enumerate(messages):
         if is_demonstrations(message):
             following = messages[position + 1]
             for demos in message["content"]:
                 turns += _demonstrate(demos, following, values, at)
+            continue
+        if message["role"] == TURNS:
+            turns += _expand(message, position, values, at)
             continue
         turns.append(_turn(message, values, at))
     return Sample(index or 0, tuple(turns), values)
@@ -264,18 +302,24 @@ def _render_sample(
 
 def _turn(
     message: Mapping[str, Any], values: Mapping[str, Any], at: Any
-) -> dict[str, str]:
-    parts = (fill(_as_text(at(part.data)), values) for part in message["content"])
-    return {"role": message["role"], "content": "\n".join(parts)}
+) -> dict[str, Any]:
+    content = filled(message["content"], values, at)
+    return {"role": message["role"], "content": content}
 
 
-def _as_text(data: Any) -> str:
-    return "" if data is None else str(data)
+def _expand(
+    message: Mapping[str, Any], position: int, values: Mapping[str, Any], at: Any
+) -> Iterator[dict[str, Any]]:
+    """Yield the turns that a message stands for."""
+    for part in message["content"]:
+        place = f"messages[{position}], whose role is {TURNS!r},"
+        for role, text in parse_turns(at(part.data), place):
+            yield {"role": role, "content": filled([Variable(text)], values, at)}
 
 
 def _demonstrate(
     demos: Any, following: Mapping[str, Any], values: Mapping[str, Any], at: Any
-) -> Iterator[dict[str, str]]:
+) -> Iterator[dict[str, Any]]:
     """Yield a turn pair per row: the next message filled with it, and its output."""
     fields = fields_of(demos) or ()
     for row in demos.data or []:

@@ -5,7 +5,6 @@ One call per failing sample returns the feedback on every tracked input of that 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +17,7 @@ from afnio.autodiff._prompts import (
     CRITIC_USER,
 )
 from afnio.errors import ContextLengthError, GradientCountError, ReplyError
+from afnio.models._structured import json_object
 
 MAX_TRIES: Final = 3
 """How often the critic is asked before its reply counts as unusable."""
@@ -148,31 +148,6 @@ def critic_schema(targets: Sequence[Target]) -> dict[str, Any]:
     }
 
 
-def parse_json_object(reply: str | None) -> dict[str, Any]:
-    """Return the one JSON object of a reply; a code fence around it is allowed.
-
-    Raises:
-        ReplyError: There is none, or something else besides it.
-    """
-    text = (reply or "").strip()
-    if text.startswith("```") and text.endswith("```") and "\n" in text:
-        text = text[text.index("\n") : -3].strip()
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise ReplyError(
-            f"expected one JSON object, got: {shorten(reply) or 'nothing'} ({error}).",
-            reply=reply,
-        ) from error
-    if not isinstance(found, dict):
-        raise ReplyError(
-            f"expected one JSON object, got a {type(found).__name__}: "
-            f"{shorten(reply)}.",
-            reply=reply,
-        )
-    return found
-
-
 def parse_critic(reply: str | None, targets: Sequence[Target]) -> list[str]:
     """Return the feedback on each target, in order.
 
@@ -180,7 +155,7 @@ def parse_critic(reply: str | None, targets: Sequence[Target]) -> list[str]:
         ReplyError: The reply is no JSON object of texts.
         GradientCountError: A target is missing, or one is too many.
     """
-    found = parse_json_object(reply)
+    found = json_object(reply)
     names = [target.name for target in targets]
     if set(found) != set(names):
         raise GradientCountError(

@@ -13,6 +13,7 @@ from afnio._text import fill, placeholders, shorten
 from afnio._variable import Variable
 from afnio.autodiff import _chat
 from afnio.autodiff import _evaluation as common
+from afnio.autodiff._content import texts_of
 from afnio.autodiff._evaluation import Reduction
 from afnio.autodiff._evaluator_prompts import PAIRWISE_FEEDBACK, PAIRWISE_ROUND
 from afnio.autodiff._ops_common import known
@@ -187,7 +188,7 @@ def _check(
     if prediction.data is None or goal is None:
         raise InputTypeError("a comparison needs a prediction and a target, got None.")
     _chat.check_placeholders(messages, list(inputs or {}), strict=False)
-    parts = [part.data for message in messages for part in message["content"]]
+    parts = [part for message in messages for part in texts_of(message["content"])]
     texts = [
         text for part in parts for text in (part if isinstance(part, list) else [part])
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from afnio._text import cut_middle, fill, shorten
 from afnio.autodiff._chat import Sample
-from afnio.autodiff._critic import TEXT_LIMIT, parse_json_object
+from afnio.autodiff._critic import TEXT_LIMIT
 from afnio.autodiff._evaluator_prompts import (
     PAIRWISE_REPAIR,
     RANGE,
@@ -17,8 +18,10 @@ from afnio.autodiff._evaluator_prompts import (
     WINNER,
 )
 from afnio.autodiff._prompts import JUDGE_REPAIR
-from afnio.autodiff._sampling import next_index
 from afnio.errors import InputTypeError, InputValueError, ReplyError
+from afnio.models._sampling import next_index
+from afnio.models._stand_in import STAND_IN
+from afnio.models._structured import json_object
 
 MAX_TRIES: Final = 3
 """How often the judge is asked before its reply counts as unusable."""
@@ -37,6 +40,8 @@ class Form(Generic[T]):
     """The JSON schema of the field that decides, under its name."""
     repair: str
     """Asks again, with the ``{reason}``."""
+    worst: Mapping[str, Any]
+    """The worst that can be said: what a `plan` takes for the verdict."""
 
 
 async def ajudge(
@@ -53,7 +58,11 @@ async def ajudge(
     index = next_index(client, sample.messages, args)
     for attempt in range(1, MAX_TRIES + 1):
         reply = await client.agenerate(
-            messages, role="judge", sample_index=index, **args
+            messages,
+            role="judge",
+            sample_index=index,
+            stand_in=json.dumps({"explanation": STAND_IN, **form.worst}),
+            **args,
         )
         try:
             return form.read(reply.text), reply.text
@@ -102,7 +111,7 @@ def constrained(
 
 
 def _fields(reply: str | None, key: str) -> tuple[Any, str]:
-    found = parse_json_object(reply)
+    found = json_object(reply)
     missing = [name for name in (key, "explanation") if name not in found]
     if missing:
         raise ReplyError(
@@ -129,7 +138,8 @@ def score_form(bounds: Range | None) -> Form[tuple[Any, str]]:
             )
         return score, explanation
 
-    return Form(read, {"score": _score_schema(bounds)}, JUDGE_REPAIR)
+    worst = {"score": bounds[0] if bounds else 0}
+    return Form(read, {"score": _score_schema(bounds)}, JUDGE_REPAIR, worst)
 
 
 def _score_schema(bounds: Range | None) -> dict[str, Any]:
@@ -208,4 +218,5 @@ WINNER_FORM: Final = Form(
         }
     },
     PAIRWISE_REPAIR,
+    {"winner": TIE},
 )

@@ -12,9 +12,9 @@ from afnio._text import join_roles
 from afnio._variable import Pending, Variable
 from afnio.autodiff import _chat
 from afnio.autodiff._credit import Call, aassign
-from afnio.autodiff._sampling import next_index
 from afnio.autodiff.function import FunctionNode, Op
 from afnio.errors import InputTypeError
+from afnio.models._sampling import next_index
 
 _MESSAGES: Final = 1
 _INPUTS: Final = 2
@@ -61,7 +61,7 @@ class ChatCompletion(Op):
         _chat.validate_inputs(inputs)
         _chat.refuse_stray_inputs(messages, completion_args)
         if not any(_is_pending(item) for item in _chat.variables_of(messages, inputs)):
-            _prepare(messages, inputs, strict)
+            prepare(messages, inputs, strict)
         return (f"response to {_roles(messages)}",)
 
     @staticmethod
@@ -74,7 +74,7 @@ class ChatCompletion(Op):
         **completion_args: Any,
     ) -> Any:
         """Send every sample at once and return the replies in order."""
-        size, samples = _prepare(messages, inputs, strict)
+        size, samples = prepare(messages, inputs, strict)
 
         async def ask(sample: _chat.Sample | None) -> str | None:
             if sample is None:
@@ -93,8 +93,8 @@ class ChatCompletion(Op):
         replies = await gather(ask(sample) for sample in samples)
         ctx.call = Call(
             variables=tuple(_chat.variables_of(messages, inputs)),
-            places=_places(messages, inputs),
-            samples=tuple(samples),
+            places=places_of(messages, inputs),
+            samples=tuple(sample and sample.in_words() for sample in samples),
             replies=tuple(replies),
             batched=size is not None,
             role=f"response to {_roles(messages)}",
@@ -153,22 +153,25 @@ def _is_pending(variable: Variable) -> bool:
 
 
 def _roles(messages: Sequence[Mapping[str, Any]]) -> str:
-    roles = (part.role for message in messages for part in message["content"])
+    roles = (part.role for part in _chat.variables_of(messages, None))
     return join_roles(roles) or "the input messages"
 
 
-def _prepare(
+def prepare(
     messages: Any, inputs: Mapping[str, Any] | None, strict: bool
 ) -> tuple[int | None, list[_chat.Sample | None]]:
+    """Return the batch's size, if it is one, and every sample ready to be sent."""
     columns = {name: _chat.column(value) for name, value in (inputs or {}).items()}
     size = _chat.batch_size(messages, columns)
     _chat.check_placeholders(messages, list(columns), strict)
     return size, _chat.render(messages, columns, size)
 
 
-def _places(messages: Any, inputs: Mapping[str, Any] | None) -> tuple[int | None, ...]:
+def places_of(
+    messages: Any, inputs: Mapping[str, Any] | None
+) -> tuple[int | None, ...]:
     """Tell, per flat Variable, the one sample it belongs to, or None for all."""
-    places: list[int | None] = [None for m in messages for _ in m["content"]]
+    places: list[int | None] = [None for _ in _chat.variables_of(messages, None)]
     for value in (inputs or {}).values():
         if isinstance(value, Variable):
             places.append(None)

@@ -1,8 +1,12 @@
 """Programs made of language-model calls: modules, parameters, and functions."""
 
+from afnio.autodiff.conversations import Conversations
+from afnio.autodiff.op_result import OpResult
+from afnio.autodiff.stop_reasons import BoolMask, StopReason, StopReasonView
 from afnio.cognitive import functional
 from afnio.cognitive.functional import (
     add,
+    chat,
     chat_completion,
     deterministic_evaluator,
     exact_match_evaluator,
@@ -16,6 +20,7 @@ from afnio.cognitive.functional import (
 )
 from afnio.cognitive.modules import (
     Add,
+    Agent,
     ChatCompletion,
     DeterministicEvaluator,
     ExactMatchEvaluator,
@@ -31,15 +36,20 @@ from afnio.cognitive.modules import (
     Sequential,
     Split,
     Sum,
+    Tool,
     WeightedEvaluator,
 )
 from afnio.cognitive.parameter import Demonstrations, Parameter, Version
+from afnio.cognitive.turns import Turns
 
 # `sum` is an attribute, as documented, but not listed here: a star import must not
 # replace the built-in.
 __all__ = [
     "Add",
+    "Agent",
+    "BoolMask",
     "ChatCompletion",
+    "Conversations",
     "Demonstrations",
     "DeterministicEvaluator",
     "ExactMatchEvaluator",
@@ -48,6 +58,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "OpResult",
     "PairwiseJudgeEvaluator",
     "Parameter",
     "ParameterDict",
@@ -55,10 +66,15 @@ __all__ = [
     "RegexEvaluator",
     "Sequential",
     "Split",
+    "StopReason",
+    "StopReasonView",
     "Sum",
+    "Tool",
+    "Turns",
     "Version",
     "WeightedEvaluator",
     "add",
+    "chat",
     "chat_completion",
     "deterministic_evaluator",
     "exact_match_evaluator",

@@ -9,16 +9,26 @@ from typing import Any, cast
 from afnio._variable import Variable
 from afnio.autodiff import basic_ops, evaluator, lm_ops
 from afnio.autodiff._chat import MultiTurnMessages
+from afnio.cognitive._conversation import (
+    arun_tools,
+    chat,
+    last_replies,
+    run_tools,
+)
 
 __all__ = [
     "add",
+    "arun_tools",
+    "chat",
     "chat_completion",
     "deterministic_evaluator",
     "exact_match_evaluator",
     "json_schema_evaluator",
+    "last_replies",
     "lm_judge_evaluator",
     "pairwise_judge_evaluator",
     "regex_evaluator",
+    "run_tools",
     "split",
     "sum",
     "weighted_evaluator",

@@ -11,6 +11,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from afnio._text import _PLACEHOLDER, describe, shorten
 from afnio._variable import Variable
 from afnio.autodiff._chat import is_demonstrations
+from afnio.autodiff._inputs import variables_in
+from afnio.autodiff._transcript import in_words
+from afnio.autodiff._turns import TURNS, parse_turns
 from afnio.cognitive.modules._registry import is_chat
 from afnio.cognitive.modules.module import Module
 from afnio.cognitive.parameter import Demonstrations, Parameter
@@ -81,7 +84,7 @@ def collect(program: Any) -> Program:
     """
     state = _state_of(program)
     chats = {key: value for key, value in state.items() if is_chat(value)}
-    used = {id(p) for chat in chats.values() for turn in chat for p in turn["content"]}
+    used = {id(part) for chat in chats.values() for part in variables_in(chat)}
     texts = {
         key: _text(value, key)
         for key, value in state.items()
@@ -122,10 +125,26 @@ def _text(variable: Variable, place: str) -> str:
     return "" if data is None else str(data)
 
 
+def _text_of(part: Any, place: str) -> str:
+    if isinstance(part, Variable):
+        return _text(part, place)
+    if part.get("type") != "text":
+        raise InputValueError(
+            f"{place} holds {in_words(part)}; only texts can be exported."
+        )
+    text = part["text"]
+    return _text(text, place) if isinstance(text, Variable) else str(text)
+
+
 def _turns(chat: Iterable[Mapping[str, Any]], name: str) -> Iterator[Turn]:
     messages = list(chat)
     for position, message in enumerate(messages):
         place = f"{name}[{position}]"
+        if message["role"] == TURNS:
+            for part in message["content"]:
+                for role, text in parse_turns(_text(part, place), place):
+                    yield Turn(role, parse(text))
+            continue
         if not is_demonstrations(message):
             yield Turn(message["role"], _parts(message, place))
             continue
@@ -149,10 +168,10 @@ def _demonstrated(
 
 def _parts(message: Mapping[str, Any], place: str) -> Parts:
     parts: list[str | Slot] = []
-    for index, variable in enumerate(message["content"]):
+    for index, part in enumerate(message["content"]):
         if index:
             parts.append("\n")
-        parts += parse(_text(variable, place))
+        parts += parse(_text_of(part, place))
     return joined(parts)
 
 

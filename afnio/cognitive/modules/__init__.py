@@ -1,6 +1,7 @@
 """Modules: the building blocks of programs."""
 
 from afnio.cognitive.modules.add import Add
+from afnio.cognitive.modules.agent import Agent
 from afnio.cognitive.modules.chat_completion import ChatCompletion
 from afnio.cognitive.modules.container import (
     ModuleDict,
@@ -18,10 +19,12 @@ from afnio.cognitive.modules.pairwise_judge_evaluator import PairwiseJudgeEvalua
 from afnio.cognitive.modules.regex_evaluator import RegexEvaluator
 from afnio.cognitive.modules.split import Split
 from afnio.cognitive.modules.sum import Sum
+from afnio.cognitive.modules.tool import Tool
 from afnio.cognitive.modules.weighted_evaluator import WeightedEvaluator
 
 __all__ = [
     "Add",
+    "Agent",
     "ChatCompletion",
     "DeterministicEvaluator",
     "ExactMatchEvaluator",
@@ -37,5 +40,6 @@ __all__ = [
     "Sequential",
     "Split",
     "Sum",
+    "Tool",
     "WeightedEvaluator",
 ]

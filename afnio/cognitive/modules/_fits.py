@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from afnio._text import describe
 from afnio._variable import Variable
+from afnio.autodiff._content import map_variables
+from afnio.autodiff._inputs import variables_in
+from afnio.autodiff._transcript import in_words
 from afnio.cognitive.modules._registry import is_chat
 from afnio.cognitive.parameter import Parameter
 from afnio.models import BaseModel
@@ -68,9 +71,9 @@ def _fit_chat(plan: Plan, slot: Slot, saved: Any) -> None:
         messages = [
             {
                 **message,
-                "content": [
-                    plan.install(part, parameter=False) for part in message["content"]
-                ],
+                "content": map_variables(
+                    message["content"], partial(plan.install, parameter=False)
+                ),
             }
             for message in saved
         ]
@@ -84,11 +87,25 @@ def _fit_chat(plan: Plan, slot: Slot, saved: Any) -> None:
         for turn, (mine, theirs) in enumerate(zip(slot.target, saved, strict=True)):
             pairs = zip(mine["content"], theirs["content"], strict=True)
             for part, (target, source) in enumerate(pairs):
-                plan.write(f"{slot.key}[{turn}].content[{part}]", target, source)
+                _fit_part(plan, f"{slot.key}[{turn}].content[{part}]", target, source)
+
+
+def _fit_part(plan: Plan, place: str, target: Any, source: Any) -> None:
+    """Plan to write the Variables of a part; blocks around them must be equal."""
+    mine, theirs = (map_variables(part, lambda _: "") for part in (target, source))
+    if mine != theirs:
+        plan.problems.append(
+            f"{place}: {in_words(mine) or 'a Variable'} is not what the state has, "
+            f"{in_words(theirs) or 'a Variable'}"
+        )
+        return
+    pairs = zip(variables_in(target), variables_in(source), strict=True)
+    for variable, saved in pairs:
+        plan.write(place, variable, saved)
 
 
 def _outline(chat: Any) -> str:
-    """Describe a chat's form: its roles, and how many Variables each message has."""
+    """Describe a chat's form: its roles, and how many parts each message has."""
     return ", ".join(f"{turn['role']}({len(turn['content'])})" for turn in chat)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from afnio._data import kind_of
 from afnio._variable import Variable
+from afnio.autodiff._content import map_variables
 from afnio.cognitive.modules._errors import StateDictError
 from afnio.cognitive.modules._fits import extra_keys, slots
 from afnio.cognitive.parameter import Demonstrations, Parameter
@@ -108,9 +109,9 @@ class Plan:
         """Let chats hold the objects that ``assign`` has put in place of theirs."""
         for chat in self.root.chats():
             for message in chat:
-                message["content"] = [
-                    self.replaced.get(id(part), part) for part in message["content"]
-                ]
+                message["content"] = map_variables(
+                    message["content"], lambda held: self.replaced.get(id(held), held)
+                )
 
     def write(self, key: str, target: Variable, saved: Variable) -> Variable:
         """Plan to give ``target`` the saved value; return the object to hold it."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
 
 from afnio._text import describe
 from afnio._variable import Variable
+from afnio.autodiff._content import map_variables
 from afnio.cognitive.modules._fits import EXTRA
 from afnio.cognitive.modules._load import Plan
 from afnio.cognitive.modules._state_hooks import StateHooked, report
@@ -180,13 +182,20 @@ def frozen(variable: Variable, memo: dict[int, Any]) -> Variable:
     return cast("Variable", memo[id(variable)])
 
 
+def _frozen_in(memo: dict[int, Any], variable: Variable) -> Variable:
+    return frozen(variable, memo)
+
+
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
     """Copy one entry; ``memo`` keeps what is one object one object."""
     if isinstance(value, Variable):
         return frozen(value, memo)
     if isinstance(value, list):
         return [
-            {**message, "content": [frozen(part, memo) for part in message["content"]]}
+            {
+                **message,
+                "content": map_variables(message["content"], partial(_frozen_in, memo)),
+            }
             for message in value
         ]
     if isinstance(value, (BaseModel, dict)):

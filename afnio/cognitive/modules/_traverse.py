@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from afnio._text import closest
 from afnio._variable import Variable
 from afnio.autodiff._chat import MultiTurnMessages
+from afnio.autodiff._inputs import variables_in
 from afnio.cognitive.modules._errors import ModuleAttributeError
 from afnio.cognitive.modules._hooks import Callables
 from afnio.cognitive.parameter import Parameter
@@ -201,8 +202,10 @@ def _own(store: str) -> Callable[[Module], Named]:
 def _in_chat(chat: MultiTurnMessages) -> Iterator[tuple[str, Variable]]:
     """Yield the Variables of a chat and their places, such as ``0.1``."""
     for turn, message in enumerate(chat):
-        for part, variable in enumerate(message["content"]):
-            yield f"{turn}.{part}", variable
+        for part, held in enumerate(message["content"]):
+            for number, variable in enumerate(variables_in(held)):
+                more = f".{number}" if number else ""
+                yield f"{turn}.{part}{more}", variable
 
 
 def _chat_parameters(module: Module) -> Named:
