@@ -10,7 +10,8 @@ from typing import Any, Final
 from afnio._text import cut_middle, shorten
 from afnio._variable import Variable
 from afnio.optim._prompts import Task
-from afnio.optim._rewrite import Rewrite, normal, rewrite
+from afnio.optim._rewrite import Outcome, rewrite
+from afnio.optim._safety import normal
 from afnio.optim._tasks import Settings
 from afnio.optim.records import Change
 
@@ -27,7 +28,7 @@ class Job:
     grads: tuple[Variable, ...]
     settings: Settings
     task: Task
-    outcome: Rewrite | None = None
+    outcome: Outcome | None = None
 
     @property
     def text(self) -> str | None:
@@ -58,6 +59,7 @@ class Job:
             failures=len(task.failures),
             successes=len(task.successes),
             attempts=0 if self.outcome is None else self.outcome.attempts,
+            note="" if self.outcome is None else self.outcome.note,
         )
 
 

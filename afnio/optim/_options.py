@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from afnio.errors import InputValueError
+from afnio._text import shorten
+from afnio.errors import InputTypeError, InputValueError
 
 __all__ = ["RewriteOptions"]
 
@@ -14,6 +15,7 @@ class RewriteOptions:
     """Limits of a rewrite, for `TGD`.
 
     Raises:
+        InputTypeError: Something is no number.
         InputValueError: A number is too small.
     """
 
@@ -34,11 +36,23 @@ class RewriteOptions:
     rejected: int = 3
     """Latest rejected rewrites shown; they need a gate."""
 
+    copied_words: int | None = 12
+    """So many words in a row that stand in one training example only (its inputs, its
+    target) must not appear in a new text; None allows copies."""
+
     def __post_init__(self) -> None:
         at_least = {"failures": 0, "successes": 0, "rejected": 0}
         for option in fields(self):
             value, least = getattr(self, option.name), at_least.get(option.name, 1)
-            if value is not None and value < least:
+            optional = option.name in ("max_length", "copied_words")
+            if value is None and optional:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise InputTypeError(
+                    f"{option.name} must be an int{' or None' * optional}, got "
+                    f"{type(value).__name__}: {shorten(value)}."
+                )
+            if value < least:
                 raise InputValueError(
                     f"{option.name} is {value}; expected {least} or more."
                 )

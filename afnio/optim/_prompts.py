@@ -70,6 +70,7 @@ KEEP: Final = (
     "The program fills in the placeholders {names}. Keep each of them, letter for "
     "letter, and add no others."
 )
+FROZEN: Final = "These parts must stay as they are, letter for letter:"
 LIMIT: Final = "The new text may have at most {limit} characters."
 VARIANT: Final = (
     "This is proposal number {number}. Others are being written; choose another way to "
@@ -115,6 +116,16 @@ class Task:
     """Roles and templates of the messages."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     max_length: int | None = None
+    frozen: tuple[str, ...] = ()
+    """Parts of the text that must stay as they are."""
+    edits: int = 4
+    """How many edits may be made, where edits are asked for."""
+    tried: tuple[str, ...] = ()
+    """What to show of rejected rewrites, if not their whole texts."""
+    per_sample: bool = False
+    """Show what was said about each example next to it, and no summary of it."""
+    seen: tuple[Evidence, ...] = ()
+    """All training samples, shown or not: nothing long may be copied from them."""
     check: Callable[[str], None] | None = None
     """Raises for a text that the parameter cannot hold."""
     variant: int = 0
@@ -147,6 +158,8 @@ def _texts(task: Task) -> Iterator[str]:
     for record in (*task.failures, *task.successes):
         for _, value in _facts(record):
             yield str(value)
+        yield record.critique
+    yield from (*task.frozen, *task.tried)
     yield from task.inputs.values()
     yield from (template for _, template in task.turns)
 
@@ -159,18 +172,30 @@ def tag_of(mark: str) -> str:
 def contract_of(task: Task, mark: str) -> str:
     """Return how to reply."""
     lines = [fill(CONTRACT, {"tag": tag_of(mark)})]
+    return "\n".join([*lines, *limits_of(task, mark)])
+
+
+def limits_of(task: Task, mark: str) -> list[str]:
+    """Return what every reply has to heed, whatever its form."""
+    lines = []
     if names := placeholders(task.current):
         shown = ", ".join(f"{{{name}}}" for name in names)
         lines.append(fill(KEEP, {"names": shown}))
+    if task.frozen:
+        lines += [FROZEN, *_fenced(task.frozen, f"keep_{mark}")]
     if task.max_length is not None:
         lines.append(fill(LIMIT, {"limit": task.max_length}))
     if task.variant:
         lines.append(fill(VARIANT, {"number": task.variant + 1}))
-    return "\n".join(lines)
+    return lines
 
 
-def render(task: Task) -> list[dict[str, str]]:
+def render(task: Task, contract: str | None = None) -> list[dict[str, str]]:
     """Write the messages that ask for the rewrite.
+
+    Args:
+        task: What to rewrite.
+        contract: How to reply; None for the whole new text between tags.
 
     Raises:
         TemplateError: An input is used by no message.
@@ -179,6 +204,8 @@ def render(task: Task) -> list[dict[str, str]]:
     _check_inputs(task)
     mark = mark_of(task)
     values = {**task.inputs, **_values(task, mark)}
+    if contract is not None:
+        values["reply"] = contract
     return [
         {"role": role, "content": fill(_without_empty(template, values), values)}
         for role, template in _completed(list(task.turns))
@@ -223,20 +250,25 @@ def _completed(turns: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _values(task: Task, mark: str) -> dict[str, str]:
     options = task.options
+    critiques = task.per_sample
     examples = [
-        _example("failed example", record, mark, options) for record in task.failures
+        _example("failed example", record, mark, options, critique=critiques)
+        for record in task.failures
     ] + [
-        _example("successful example", record, mark, options)
+        _example("successful example", record, mark, options, critique=False)
         for record in task.successes
     ]
+    summary = task.feedback
+    if critiques and any(record.critique for record in task.failures):
+        summary = ()
     versions = [_version(value, said, mark) for value, said in task.history]
-    rejected = _fenced(task.rejected, f"rejected_{mark}", _VERSION_CHARS)
+    rejected = _fenced(task.tried or task.rejected, f"rejected_{mark}", _VERSION_CHARS)
     return {
         "current": fence(task.current, f"current_{mark}"),
         "role": fence(task.role, f"role_{mark}") if task.role else "",
         "feedback": "\n".join(
             [
-                *_fenced(task.feedback, f"feedback_{mark}", options.feedback_chars),
+                *_fenced(summary, f"feedback_{mark}", options.feedback_chars),
                 *examples,
             ]
         ),
@@ -260,11 +292,16 @@ def _version(value: str, feedback: Sequence[str], mark: str) -> str:
     return fence("\n".join(parts), f"version_{mark}")
 
 
-def _example(kind: str, record: Evidence, mark: str, options: RewriteOptions) -> str:
+def _example(
+    kind: str, record: Evidence, mark: str, options: RewriteOptions, *, critique: bool
+) -> str:
     lines = [f"{kind}:"]
     for name, value in _facts(record):
         text = cut_middle(str(value), options.sample_chars)
         lines.append(f"{name}: {fence(text, f'value_{mark}')}")
+    if critique and record.critique:
+        text = cut_middle(record.critique, options.feedback_chars)
+        lines.append(f"feedback: {fence(text, f'value_{mark}')}")
     return fence("\n".join(lines), f"example_{mark}")
 
 

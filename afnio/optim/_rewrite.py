@@ -6,15 +6,14 @@ last attempt the rewrite is refused.
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from afnio._text import cut_middle, fill, placeholders, shorten
-from afnio.autodiff._sampling import next_index
-from afnio.errors import InputValueError, RewriteRefused
+from afnio._text import cut_middle, fill
+from afnio.errors import RewriteRefused
+from afnio.models._plan import active_plan
+from afnio.models._sampling import next_index
 from afnio.optim._prompts import (
     RETRY,
     Task,
@@ -23,37 +22,33 @@ from afnio.optim._prompts import (
     render,
     tag_of,
 )
+from afnio.optim._safety import (
+    REASONING,
+    THOUGHT_TAG,
+    check,
+    starts_unfinished,
+    tidy,
+)
 
-_REASONING: Final = re.compile(
-    r"\A\s*<(think|thinking|thought|reasoning)>.*?</\1>\s*", re.DOTALL | re.IGNORECASE
-)
-_OPENED: Final = re.compile(
-    r"<(?P<end>/?)(?P<name>think|thinking|thought|reasoning)>", re.IGNORECASE
-)
-_TAGS: Final = "new|current|role|feedback|constraint|example|value|version|rejected"
-"""Names of the request's tags, before the mark."""
-_SPECIAL: Final = re.compile(
-    r"<[|\uff5c][\w\u2581-]{1,40}[|\uff5c]>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
-)
-"""Tokens that mark turns in the chat formats of models."""
-_ZERO_WIDTH: Final = re.compile("[\u00ad\u200b\u2060\ufeff]")
-_CODE_FENCE: Final = re.compile(r"\A\s*```[\w+-]*\r?\n(.*?)\r?\n?```\s*\Z", re.DOTALL)
 _REPLY_CHARS: Final = 4_000
 """Characters of an unusable reply that are shown to the model again."""
-_NAMES: Final = 10
-"""Placeholders named in a reason."""
-_INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
-"""Unicode categories that show nothing."""
+
+Parse = Callable[[str | None], tuple[str, str]]
+"""From a reply to a new text, and a note on how it came about."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rewrite:
+class Outcome:
     """What came of asking for a new text."""
 
     text: str | None
     """The new text; None if it was refused."""
-    reason: str
-    attempts: int
+    reason: str = ""
+    """Why it was refused."""
+    attempts: int = 1
+    """Model calls it took."""
+    note: str = ""
+    """How the text came about."""
 
 
 def extract(reply: str | None, tag: str) -> str:
@@ -67,9 +62,9 @@ def extract(reply: str | None, tag: str) -> str:
     Raises:
         RewriteRefused: There is not exactly one such text.
     """
-    text = _REASONING.sub("", reply or "", count=1)
+    text = REASONING.sub("", reply or "", count=1)
     opening, closing = f"<{tag}>", f"</{tag}>"
-    if not text.strip() or _starts_unfinished(text):
+    if not text.strip() or starts_unfinished(text):
         raise RewriteRefused("it contains no answer.", reply=reply)
     if text.count(opening) > 1 or text.count(closing) > 1:
         raise RewriteRefused("it uses the tags more than once.", reply=reply)
@@ -83,21 +78,15 @@ def extract(reply: str | None, tag: str) -> str:
     return _without_line_breaks(text[start + len(opening) : end])
 
 
-def _starts_unfinished(text: str) -> bool:
-    """Whether the text starts with reasoning, of which the end is missing."""
-    found = _OPENED.match(text.lstrip())
-    return found is not None and not found["end"]
-
-
 def _is_thinking(text: str) -> bool:
     """Whether reasoning is open at the end of the text."""
-    tags = list(_OPENED.finditer(text))
+    tags = list(THOUGHT_TAG.finditer(text))
     return bool(tags) and not tags[-1]["end"]
 
 
 def _closes_thinking(text: str) -> bool:
     """Whether the first tag of reasoning in the text ends it."""
-    found = _OPENED.search(text)
+    found = THOUGHT_TAG.search(text)
     return found is not None and bool(found["end"])
 
 
@@ -108,117 +97,41 @@ def _without_line_breaks(text: str) -> str:
     return text
 
 
-def tidy(text: str, current: str) -> str:
-    """Remove debris around a proposal where the current text shows that it is debris.
-
-    That is reasoning, a code fence around the whole, and outer white space, each only
-    if the current text has none of the kind.
-    """
-    if not _OPENED.search(current):
-        text = _REASONING.sub("", text, count=1)
-    fenced = _CODE_FENCE.match(text)
-    if fenced and "```" not in current and "```" not in fenced[1]:
-        text = fenced[1]
-    return text.strip() if current == current.strip() else text
-
-
-def check(text: str, task: Task) -> None:
-    """Raise unless a proposal is safe to install.
-
-    Raises:
-        RewriteRefused: Saying what is wrong, in words for the model.
-    """
-    for problem in _problems(text, task):
-        raise RewriteRefused(problem, reply=text)
-
-
-def _problems(text: str, task: Task) -> Iterator[str]:
-    if all(unicodedata.category(char) in _INVISIBLE for char in text):
-        yield "the new text is empty."
-    yield from _placeholder_problems(text, task)
-    if re.search(rf"(?:{_TAGS})_{mark_of(task)}", text, re.IGNORECASE):
-        yield "the new text contains tags of the request; leave them out."
-    yield from _foreign_problems(text, task.current)
-    if task.max_length is not None and len(text) > task.max_length:
-        yield (
-            f"the new text has {len(text)} characters; at most {task.max_length} are "
-            "allowed."
-        )
-    if normal(text) == normal(task.current):
-        yield "the new text is the current text; change what the feedback asks for."
-    if any(normal(text) == normal(other) for other in task.rejected):
-        yield "this text was tried before and did not do better; propose another."
-    if task.check is not None:
-        try:
-            task.check(text)
-        except InputValueError as error:
-            yield f"the parameter cannot hold the new text: {error}"
-
-
-def _placeholder_problems(text: str, task: Task) -> Iterator[str]:
-    before, after = placeholders(task.current), placeholders(text)
-    if missing := [name for name in before if name not in after]:
-        yield f"the new text lacks the placeholders {_braced(missing)}."
-    if invented := [name for name in after if name not in before]:
-        yield (
-            f"the program has no values for the placeholders {_braced(invented)}; "
-            "leave them out, or double their braces if they are meant as plain text."
-        )
-
-
-def _foreign_problems(text: str, current: str) -> Iterator[str]:
-    """Yield what no prompt should contain, unless the current text has it too."""
-    if tokens := _new(_SPECIAL.findall(text), current):
-        yield (
-            f"the new text contains {', '.join(tokens)}, which mark turns of a chat; "
-            "leave them out."
-        )
-    if not _OPENED.search(current) and _is_unpaired(text):
-        yield "the new text contains a part of your reasoning; leave it out."
-    doubtful = (char for char in text if _is_control(char))
-    if characters := _new(doubtful, current):
-        names = ", ".join(f"U+{ord(char):04X}" for char in characters)
-        yield f"the new text contains control characters ({names}); leave them out."
-
-
-def _is_unpaired(text: str) -> bool:
-    """Whether reasoning starts or ends in the text, but not both."""
-    ends = [bool(tag["end"]) for tag in _OPENED.finditer(text)]
-    return 2 * sum(ends) != len(ends)
-
-
-def _is_control(char: str) -> bool:
-    """Whether a character breaks terminals, files or requests; surrogates do."""
-    return unicodedata.category(char) in ("Cc", "Cs") and char not in "\t\n\r"
-
-
-def _new(found: Iterable[str], current: str) -> list[str]:
-    """Return what the current text lacks, a few of them."""
-    return [item for item in dict.fromkeys(found) if item not in current][:_NAMES]
-
-
-def normal(text: str) -> str:
-    """Return ``text`` without differences that nobody sees, to find near-duplicates."""
-    return " ".join(_ZERO_WIDTH.sub("", text).split())
-
-
-def _braced(names: list[str]) -> str:
-    shown = ", ".join(f"{{{shorten(name)}}}" for name in names[:_NAMES])
-    return shown if len(names) <= _NAMES else f"{shown} and {len(names) - _NAMES} more"
-
-
 async def rewrite(
     task: Task, client: Any, completion_args: Mapping[str, Any]
-) -> Rewrite:
+) -> Outcome:
+    """Ask for a whole new text between tags; see `converse`."""
+    tag = tag_of(mark_of(task))
+
+    def parse(reply: str | None) -> tuple[str, str]:
+        return tidy(extract(reply, tag), task.current), ""
+
+    contract = contract_of(task, mark_of(task))
+    return await converse(task, client, completion_args, contract, parse)
+
+
+async def converse(
+    task: Task,
+    client: Any,
+    completion_args: Mapping[str, Any],
+    contract: str,
+    parse: Parse,
+) -> Outcome:
     """Ask for a new text, again with the reason while replies cannot be used.
+
+    Args:
+        task: What to rewrite; its messages are sent.
+        client: Who is asked.
+        completion_args: Passed with every call.
+        contract: How to reply; fills ``{reply}``, and is repeated with a refusal.
+        parse: Reads a reply; raises `RewriteRefused`.
 
     Model calls: 1, and up to ``task.options.attempts`` in all.
 
     Raises:
         ModelError: A call failed.
     """
-    messages = render(task)
-    tag, contract = tag_of(mark_of(task)), contract_of(task, mark_of(task))
+    messages = render(task, contract)
     reason = ""
     for attempt in range(1, task.options.attempts + 1):
         reply = await client.agenerate(
@@ -227,15 +140,17 @@ async def rewrite(
             sample_index=next_index(client, messages, completion_args),
             **completion_args,
         )
+        if active_plan() is not None:  # nothing was sent: there is no new text
+            return Outcome(task.current, "", attempt, "a plan was made")
         try:
-            text = tidy(extract(reply.text, tag), task.current)
+            text, note = parse(reply.text)
             check(text, task)
         except RewriteRefused as refusal:
             reason = str(refusal)
             messages = [*messages, *_again(reply.text, reason, contract)]
         else:
-            return Rewrite(text, "", attempt)
-    return Rewrite(None, reason, task.options.attempts)
+            return Outcome(text, "", attempt, note)
+    return Outcome(None, reason, task.options.attempts)
 
 
 def _again(reply: str | None, reason: str, contract: str) -> list[dict[str, str]]:

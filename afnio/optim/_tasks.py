@@ -88,8 +88,24 @@ async def settings_of(group: Mapping[str, Any]) -> Settings:
     )
 
 
+def listed(constraints: Any) -> list[Any]:
+    """Return constraints as a list, which is read again at every step.
+
+    Raises:
+        InputTypeError: They are no texts or Variables.
+    """
+    return _constraints(constraints)
+
+
 def _constraints(value: Any) -> list[Any]:
-    found = [value] if isinstance(value, (str, Variable)) else list(value or ())
+    if isinstance(value, (str, Variable)):
+        return [value]
+    if value is not None and not isinstance(value, Iterable):
+        raise InputTypeError(
+            "constraints must be texts or Variables in a list, got "
+            f"{type(value).__name__}: {shorten(value)}."
+        )
+    found = list(value or ())
     for item in found:
         if not isinstance(item, (str, Variable)):
             raise InputTypeError(
@@ -113,6 +129,11 @@ def _turns(messages: Any) -> list[tuple[str, list[Any]]]:
                 f"{shorten(message)}."
             )
         content = message["content"]
+        if not isinstance(content, (str, Variable, list, tuple)):
+            raise InputTypeError(
+                f"the content of messages[{index}] must be a list of Variables, got "
+                f"{type(content).__name__}: {shorten(content)}."
+            )
         parts = [content] if isinstance(content, (str, Variable)) else list(content)
         turns.append((message["role"], parts))
     return turns
@@ -211,6 +232,8 @@ def task_of(
         turns=settings.turns,
         inputs=settings.inputs,
         max_length=getattr(param, "max_length", None) or options.max_length,
+        frozen=tuple(getattr(param, "frozen", ())),
+        seen=tuple(record for grad in gradients for record in grad.evidence),
         check=getattr(param, "check_data", None),
         options=options,
     )

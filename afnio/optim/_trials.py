@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
-from afnio._dispatch import call_user, gather
+from afnio._dispatch import call_user
 from afnio._variable import Variable
 from afnio.autodiff.grad_mode import no_grad
 from afnio.errors import InputTypeError, StateError
+from afnio.optim._checks import require_int
 from afnio.optim._scores import asettle, sample_scores
-from afnio.optim._statistics import mean_difference
-from afnio.optim.gates import Decision, Gate, SequentialGate
 
 Values: TypeAlias = Mapping[Variable, Any]
 """Data that a candidate gives to parameters."""
@@ -25,18 +25,8 @@ class Trial:
     """One evaluation of the program."""
 
     result: Any
-    """What the closure returned; a list of parts if it evaluates in blocks."""
-    scores: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A candidate's evaluation, and what the gate said about it."""
-
-    trial: Trial
-    decision: Decision
-    gain: float
-    """Mean difference to the parent on everything that was evaluated."""
+    """What the closure returned; the scores, if that is no longer known."""
+    scores: tuple[float | None, ...]
 
 
 class Trials:
@@ -68,76 +58,37 @@ class Trials:
             )
         self._closure = closure
         self._turn = asyncio.Lock()
-        self.blocks: int = getattr(closure, "blocks", 1)
-
-    async def evaluate(self, values: Values) -> Trial:
-        """Evaluate one candidate on everything."""
-        parts = await gather(self.part(values, block) for block in range(self.blocks))
-        return _joined(parts)
-
-    async def judge(
-        self,
-        candidates: Sequence[Values],
-        parent: Trial,
-        gate: Gate,
-        *,
-        rank: bool = False,
-    ) -> list[Verdict]:
-        """Evaluate candidates at once, each only as far as the gate needs it.
-
-        Args:
-            candidates: What each would install.
-            parent: The present values' evaluation.
-            gate: Who decides.
-            rank: Evaluate early winners on everything too, so gains can be compared.
-        """
-        return await gather(
-            self._race(values, parent, gate, rank=rank) for values in candidates
-        )
-
-    async def _race(
-        self, values: Values, parent: Trial, gate: Gate, *, rank: bool
-    ) -> Verdict:
-        if self.blocks == 1 or not isinstance(gate, SequentialGate):
-            trial = await self.evaluate(values)
-            return _verdict(parent, trial, gate.decide(parent.scores, trial.scores))
-        decided: Decision | None = None
-        parts: list[Trial] = []
-        for block in range(self.blocks):
-            parts.append(await self.part(values, block))
-            trial = _joined(parts)
-            seen = parent.scores[: len(trial.scores)]
-            decided = decided or gate.early(seen, trial.scores, len(parent.scores))
-            if decided is not None and not (decided.accepted and rank):
-                break
-        decided = decided or gate.decide(parent.scores, trial.scores)
-        return _verdict(parent, trial, decided)
+        self.blocks = require_int("closure.blocks", getattr(closure, "blocks", 1), 1)
 
     async def part(self, values: Values, block: int) -> Trial:
         """Evaluate one candidate on one block of samples."""
         args = (block,) if self.blocks > 1 else ()
+        return await self.of(partial(self._closure, *args), values)
+
+    async def of(self, work: Callable[[], Any], values: Values) -> Trial:
+        """Call a function with a candidate installed, and wait for its scores."""
         async with self._turn:
-            result = await self._call(values, args)
+            result = await self._call(values, work)
         await asettle(result)
         scores = tuple(sample_scores(result))
         if not scores:
             raise InputTypeError("the closure returned no scores.")
         return Trial(result, scores)
 
-    async def _call(self, values: Values, args: tuple[int, ...]) -> Any:
-        closure = self._closure
-        if not inspect.iscoroutinefunction(closure):
-            return await call_user(_call_with, values, closure, args)
-        with _Installed(values), no_grad():
-            return await closure(*args)
+    async def _call(self, values: Values, work: Any) -> Any:
+        inner = getattr(work, "func", work)
+        if not inspect.iscoroutinefunction(inner):
+            return await call_user(_call_with, values, work)
+        with Installed(values), no_grad():
+            return await work()
 
 
-def _call_with(values: Values, closure: Any, args: tuple[int, ...]) -> Any:
-    with _Installed(values), no_grad():
-        return closure(*args)
+def _call_with(values: Values, work: Callable[[], Any]) -> Any:
+    with Installed(values), no_grad():
+        return work()
 
 
-class _Installed:
+class Installed:
     """Gives parameters other data inside a ``with`` block."""
 
     def __init__(self, values: Values) -> None:
@@ -152,31 +103,3 @@ class _Installed:
     def __exit__(self, *error: object) -> None:
         for param, data in self._before:
             param.data = data
-
-
-def _verdict(parent: Trial, trial: Trial, decision: Decision) -> Verdict:
-    seen = parent.scores[: len(trial.scores)]
-    return Verdict(trial, decision, mean_difference(seen, trial.scores))
-
-
-def _joined(parts: Sequence[Trial]) -> Trial:
-    if len(parts) == 1:
-        return parts[0]
-    scores = tuple(score for part in parts for score in part.scores)
-    return Trial([part.result for part in parts], scores)
-
-
-def best(verdicts: Sequence[Verdict | None]) -> int | None:
-    """Return which accepted candidate gains most, the first of equals, or None.
-
-    Several accepted ones must have been evaluated on the same samples.
-    """
-    accepted = {
-        number: verdict
-        for number, verdict in enumerate(verdicts)
-        if verdict is not None and verdict.decision.accepted
-    }
-    counts = {len(verdict.trial.scores) for verdict in accepted.values()}
-    assert len(counts) <= 1, "gains on different samples cannot be compared"
-    gains = {number: verdict.gain for number, verdict in accepted.items()}
-    return max(gains, key=gains.__getitem__, default=None)

@@ -15,10 +15,11 @@ from typing import Any, ClassVar
 from afnio._dispatch import call_user
 from afnio._variable import Variable
 from afnio.optim._demos import rng_from, rng_state
-from afnio.optim._halving import Entrant
+from afnio.optim._engine import EvidenceFilter, Search
 from afnio.optim._jobs import Job
 from afnio.optim._options import RewriteOptions
 from afnio.optim._prompts import CONTROL_SYSTEM, CONTROL_USER
+from afnio.optim._racing import Entrant
 from afnio.optim._scores import asettle
 from afnio.optim.few_shot import FewShot
 from afnio.optim.gates import Gate, Improve
@@ -181,7 +182,7 @@ class RandomDemos(FewShot):
             accepted=True,
             reason="drawn at random, without a test",
         )
-        self._commit(search, collected, drawn)
+        self._commit(search, collected, drawn, record.reason)
         await self._record([record] if search.pools else [])
         return result
 
@@ -242,31 +243,62 @@ class ShuffledFeedback(Optimizer):
         params = self._params()
         await asettle([[param, param.grad] for param in params])
         rng = rng_from(rng_state(self._rng))
-        with _misled(params, self._bank, rng):
+
+        def mislead(grads: Sequence[Sequence[Variable]]) -> list[list[Variable]]:
+            return _wrong_all(params, grads, self._bank, rng)
+
+        how = _filtered if isinstance(self._inner, Search) else _misled
+        with how(self._inner, params, mislead):
             result = await self._inner.astep(closure)
         self._rng = rng
         return result
 
 
 @contextmanager
+def _filtered(search: Any, params: Any, mislead: EvidenceFilter) -> Iterator[None]:
+    """Mislead an optimizer that may fetch its feedback itself."""
+    del params
+    before, search.evidence_filter = search.evidence_filter, mislead
+    try:
+        yield
+    finally:
+        search.evidence_filter = before
+
+
+@contextmanager
 def _misled(
-    params: Sequence[Variable], bank: Sequence[str], rng: random.Random
+    optimizer: Any, params: Sequence[Variable], mislead: EvidenceFilter
 ) -> Iterator[None]:
+    """Mislead an optimizer that reads ``grad``."""
+    del optimizer
     before = [list(param.grad) for param in params]
-    wrong: dict[Variable, list[Variable]] = {}
-    for kind in (True, False):
-        alike = [p for p in params if hasattr(p, "fields") is kind and p.grad]
-        for param, grads in zip(
-            alike, _turned([p.grad for p in alike], rng), strict=True
-        ):
-            wrong[param] = [_wrong(gradient, bank, rng) for gradient in grads]
-    for param, grads in wrong.items():
-        param.grad = grads
+    for param, grads in zip(params, mislead(before), strict=True):
+        param.grad = list(grads)
     try:
         yield
     finally:
         for param, grads in zip(params, before, strict=True):
             param.grad = grads
+
+
+def _wrong_all(
+    params: Sequence[Variable],
+    grads: Sequence[Sequence[Variable]],
+    bank: Sequence[str],
+    rng: random.Random,
+) -> list[list[Variable]]:
+    """Return for each parameter the gradients of another one of its kind."""
+    wrong = [list(each) for each in grads]
+    for kind in (True, False):
+        alike = [
+            number
+            for number, param in enumerate(params)
+            if hasattr(param, "fields") is kind and grads[number]
+        ]
+        turned = _turned([grads[number] for number in alike], rng)
+        for number, given in zip(alike, turned, strict=True):
+            wrong[number] = [_wrong(gradient, bank, rng) for gradient in given]
+    return wrong
 
 
 def _wrong(gradient: Variable, bank: Sequence[str], rng: random.Random) -> Variable:

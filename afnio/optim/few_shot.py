@@ -9,6 +9,12 @@ from typing import Any, ClassVar, Final
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError
+from afnio.optim._checks import (
+    require_bool,
+    require_int,
+    require_number,
+    require_part,
+)
 from afnio.optim._demo_search import DemoSearch, key_of
 from afnio.optim._demos import (
     Row,
@@ -18,8 +24,9 @@ from afnio.optim._demos import (
     rng_from,
     rng_state,
 )
-from afnio.optim._halving import Contest, Entrant, Ruling, chosen_among
+from afnio.optim._halving import Contest
 from afnio.optim._known import KnownTrials
+from afnio.optim._racing import Entrant, Ruling, chosen_among, gate_at
 from afnio.optim._scores import asettle
 from afnio.optim._tasks import label_of
 from afnio.optim._trials import Trials
@@ -83,7 +90,8 @@ class FewShot(Optimizer):
     and up to 60 for the present rows, not 780.
 
     Raises:
-        InputTypeError: A parameter holds no demonstrations.
+        InputTypeError: A parameter holds no demonstrations, or an option is of the
+            wrong kind.
         InputValueError: A number is too small.
 
     Example:
@@ -118,19 +126,23 @@ class FewShot(Optimizer):
         keep: float = 0.4,
         reuse: bool = True,
     ) -> None:
-        for name, value in (("candidates", candidates), ("rounds", rounds)):
-            if value < 1:
-                raise InputValueError(f"{name} is {value}; expected 1 or more.")
-        if not 0 < keep <= 1:
+        require_int("candidates", candidates, 1)
+        require_int("rounds", rounds, 1)
+        require_number("keep", keep, 0, 1)
+        if not keep:
             raise InputValueError(f"keep is {keep}; expected above 0, at most 1.")
+        require_bool("labels", labels)
+        require_bool("reuse", reuse)
+        if gate is not None:
+            require_part("gate", gate, Gate, "a method decide")
         self.keep = keep
         self.reuse = reuse
         self.candidates = candidates
         self.rounds = rounds
         self.gate: Gate = Improve() if gate is None else gate
-        self._rng = random.Random(seed)
+        self._rng = random.Random(require_int("seed", seed, 0))
         self._known = KnownTrials()
-        rows = None if pool is None else list(pool)
+        rows = list(pool) if isinstance(pool, Iterable) else pool
         super().__init__(params, {"demos": demos, "pool": rows, "labels": labels})
 
     @property
@@ -139,8 +151,7 @@ class FewShot(Optimizer):
         return True
 
     def _check_group(self, group: dict[str, Any]) -> None:
-        if group["demos"] < 1:
-            raise InputValueError(f"demos is {group['demos']}; expected 1 or more.")
+        require_int("demos", group["demos"], 1)
         for param in group["params"]:
             if not hasattr(param, "fields"):
                 raise InputTypeError(
@@ -156,13 +167,15 @@ class FewShot(Optimizer):
         search = self._search(collected)
         params = self._params()
         known = self._known.recall(closure, params) if self.reuse else {}
-        contest = Contest(trials, self.gate, self.keep, Entrant({}, parts=known))
+        gate = gate_at(self.gate, self._steps)
+        contest = Contest(trials, gate, self.keep, Entrant({}, parts=known))
         await self._compete(search, contest)
         rulings = await contest.rulings()
         chosen = chosen_among(rulings)
         kept = contest.incumbent if chosen is None else chosen.entrant
         records = self._records(contest, rulings, chosen)
-        self._commit(search, collected, kept)
+        reason = "" if chosen is None else chosen.decision.reason
+        self._commit(search, collected, kept, reason)
         if self.reuse and kept.parts:
             self._known.store(closure, params, kept.parts)
         await self._record(records)
@@ -217,6 +230,7 @@ class FewShot(Optimizer):
         search: DemoSearch,
         collected: Mapping[Variable, list[Row]],
         kept: Entrant,
+        reason: str = "",
     ) -> None:
         self._steps += 1
         for group in self.param_groups:
@@ -225,7 +239,7 @@ class FewShot(Optimizer):
                     self.state[param]["pool"] = collected[param]
         self._rng = search.rng
         for param, rows in kept.values.items():
-            param.data = rows
+            self._assign(param, rows, reason)
 
     def _records(
         self, contest: Contest, rulings: Sequence[Ruling], chosen: Ruling | None
@@ -245,7 +259,7 @@ class FewShot(Optimizer):
                 reason=reason,
                 decision=None if ruling is None else ruling.decision,
                 parent_scores=() if ruling is None else ruling.parent_scores,
-                candidate_scores=entrant.scores() if ruling is None else ruling.scores,
+                candidate_scores=entrant.known() if ruling is None else ruling.scores,
             )
             records.append(record)
         return records

@@ -1,27 +1,33 @@
 """Gates: whether a candidate may take its parent's place.
 
 A gate sees per-sample scores of both on the *same* samples, higher is better, and
-returns a `Decision` that carries its evidence. Gates keep no state.
+returns a `Decision` that carries its evidence. Gates keep no state. Samples without a
+score on either side are left out before a gate sees them.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
 
-from afnio.errors import InputValueError
-from afnio.optim._scores import sample_scores
-from afnio.optim._statistics import (
-    mean_difference,
-    paired_interval,
-    sign_test,
-    wins_and_losses,
+from afnio.optim._checks import require_int, require_number, require_part
+from afnio.optim._decision import (
+    Decision,
+    Gate,
+    SequentialGate,
+    Ties,
+    check_ties,
+    verdict,
+    weigh,
 )
+from afnio.optim._scores import sample_scores
+from afnio.optim._statistics import sign_test, wins_and_losses
 
 __all__ = [
     "Always",
+    "Anneal",
     "Decision",
     "Gate",
     "Improve",
@@ -29,99 +35,10 @@ __all__ = [
     "NonInferior",
     "Race",
     "SequentialGate",
+    "TwoStage",
     "ValRevert",
     "sample_scores",
 ]
-
-Ties = Literal["newest", "parent"]
-"""Who wins when both have the same mean score."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What a gate decided, and on what evidence."""
-
-    accepted: bool
-    reason: str
-    difference: float
-    """Mean paired difference, candidate minus parent."""
-    interval: tuple[float, float]
-    """Confidence interval of the difference, 95 % unless the gate says otherwise."""
-    n: int
-    """Samples compared."""
-    wins: int
-    losses: int
-    p: float
-    """Exact one-sided sign test: chance of so many wins if both were equal."""
-
-
-@runtime_checkable
-class Gate(Protocol):
-    """Decides on paired scores."""
-
-    def decide(self, parent: Sequence[float], candidate: Sequence[float]) -> Decision:
-        """Return whether the candidate takes the parent's place."""
-
-
-@runtime_checkable
-class SequentialGate(Gate, Protocol):
-    """A gate that may decide before all samples are evaluated."""
-
-    def early(
-        self, parent: Sequence[float], candidate: Sequence[float], total: int
-    ) -> Decision | None:
-        """Return a decision on the first of ``total`` samples, or None to go on."""
-
-
-def _weigh(
-    parent: Sequence[float],
-    candidate: Sequence[float],
-    confidence: float = 0.95,
-) -> dict[str, Any]:
-    """Return the statistics of a `Decision`.
-
-    Raises:
-        InputValueError: No scores, or not the same number of them.
-    """
-    if len(parent) != len(candidate) or not parent:
-        raise InputValueError(
-            f"a gate compares the same samples: got {len(parent)} scores of the parent "
-            f"and {len(candidate)} of the candidate. The closure must score the same "
-            "samples, at least one, every time it is called within a step."
-        )
-    wins, losses = wins_and_losses(parent, candidate)
-    return {
-        "difference": mean_difference(parent, candidate),
-        "interval": paired_interval(parent, candidate, confidence),
-        "n": len(parent),
-        "wins": wins,
-        "losses": losses,
-        "p": sign_test(wins, losses),
-    }
-
-
-def _check(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise InputValueError(f"{name} is {value}; expected {low} to {high}.")
-
-
-def _check_ties(ties: str) -> None:
-    if ties not in ("newest", "parent"):
-        raise InputValueError(f"ties is {ties!r}; expected 'newest' or 'parent'.")
-
-
-def _verdict(weighed: dict[str, Any], bar: float, ties: Ties) -> Decision:
-    """Accept a mean difference above ``bar``; ``ties`` says what equality means."""
-    difference = weighed["difference"]
-    text = f"mean difference {difference:+.3f}"
-    if math.isclose(difference, bar, abs_tol=1e-12):
-        accepted = ties == "newest"
-        winner = "candidate" if accepted else "parent"
-        reason = f"{text} is {bar:+.3f}; ties go to the {winner}"
-        return Decision(accepted=accepted, reason=reason, **weighed)
-    accepted = difference > bar
-    reason = f"{text} {'above' if accepted else 'below'} {bar:+.3f}"
-    return Decision(accepted=accepted, reason=reason, **weighed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +48,7 @@ class Always:
     def decide(self, parent: Sequence[float], candidate: Sequence[float]) -> Decision:
         """Accept."""
         return Decision(
-            accepted=True, reason="always accepts", **_weigh(parent, candidate)
+            accepted=True, reason="always accepts", **weigh(parent, candidate)
         )
 
 
@@ -152,11 +69,11 @@ class Improve:
     ties: Ties = "parent"
 
     def __post_init__(self) -> None:
-        _check_ties(self.ties)
+        check_ties(self.ties)
 
     def decide(self, parent: Sequence[float], candidate: Sequence[float]) -> Decision:
         """Compare mean scores."""
-        return _verdict(_weigh(parent, candidate), 0.0, self.ties)
+        return verdict(weigh(parent, candidate), 0.0, self.ties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +89,12 @@ class ValRevert:
     ties: Ties = "newest"
 
     def __post_init__(self) -> None:
-        _check("tolerance", self.tolerance, 0.0, float("inf"))
-        _check_ties(self.ties)
+        require_number("tolerance", self.tolerance, 0.0)
+        check_ties(self.ties)
 
     def decide(self, parent: Sequence[float], candidate: Sequence[float]) -> Decision:
         """Compare mean scores."""
-        return _verdict(_weigh(parent, candidate), 0.0 - self.tolerance, self.ties)
+        return verdict(weigh(parent, candidate), 0.0 - self.tolerance, self.ties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +108,11 @@ class Margin:
     delta: float
 
     def __post_init__(self) -> None:
-        _check("delta", self.delta, 0.0, float("inf"))
+        require_number("delta", self.delta, 0.0)
 
     def decide(self, parent: Sequence[float], candidate: Sequence[float]) -> Decision:
         """Compare mean scores."""
-        return _verdict(_weigh(parent, candidate), self.delta, "newest")
+        return verdict(weigh(parent, candidate), self.delta, "newest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +128,12 @@ class NonInferior:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        _check("delta", self.delta, 0.0, float("inf"))
-        _check("confidence", self.confidence, 0.5, 0.9999)
+        require_number("delta", self.delta, 0.0)
+        require_number("confidence", self.confidence, 0.5, 0.9999)
 
     def decide(self, parent: Sequence[float], candidate: Sequence[float]) -> Decision:
         """Compare the interval's lower bound with the margin."""
-        weighed = _weigh(parent, candidate, self.confidence)
+        weighed = weigh(parent, candidate, self.confidence)
         low = weighed["interval"][0]
         accepted = low > -self.delta
         relation = "above" if accepted else "not above"
@@ -236,16 +153,22 @@ class Race:
         block: Samples between two looks.
         alpha: Chance of a wrong early stop, either way, between equal candidates.
         ties: Who wins at equal means.
+        behind: Give a candidate up at a look at which it has so many more losses than
+            wins. That is no proof that it is worse, only a way to spend calls on
+            others; None waits for a clear case.
     """
 
     block: int = 8
     alpha: float = 0.1
     ties: Ties = "newest"
+    behind: int | None = None
 
     def __post_init__(self) -> None:
-        _check("block", self.block, 1, float("inf"))
-        _check("alpha", self.alpha, 0.0, 1.0)
-        _check_ties(self.ties)
+        require_int("block", self.block, 1)
+        require_number("alpha", self.alpha, 0.0, 1.0)
+        check_ties(self.ties)
+        if self.behind is not None:
+            require_int("behind", self.behind, 1)
 
     def early(
         self, parent: Sequence[float], candidate: Sequence[float], total: int
@@ -256,13 +179,105 @@ class Race:
             wins, losses = wins_and_losses(parent[:end], candidate[:end])
             chance = 2 * sign_test(max(wins, losses), min(wins, losses))
             if chance <= self.alpha / looks:
-                weighed = _weigh(parent[:end], candidate[:end])
+                weighed = weigh(parent[:end], candidate[:end])
                 reason = f"clear after {end} of {total}: {wins} wins, {losses} losses"
                 return Decision(accepted=wins > losses, reason=reason, **weighed)
+            if self.behind is not None and losses - wins >= self.behind:
+                weighed = weigh(parent[:end], candidate[:end])
+                reason = (
+                    f"given up after {end} of {total}: {wins} wins, {losses} losses"
+                )
+                return Decision(accepted=False, reason=reason, **weighed)
         return None
 
     def decide(self, parent: Sequence[float], candidate: Sequence[float]) -> Decision:
         """Race over given scores."""
-        weighed = _weigh(parent, candidate)
+        weighed = weigh(parent, candidate)
         decided = self.early(parent, candidate, len(parent))
-        return decided or _verdict(weighed, 0.0, self.ties)
+        return decided or verdict(weighed, 0.0, self.ties)
+
+
+@dataclass(frozen=True, slots=True)
+class TwoStage:
+    """Let a candidate pass a first gate on a few samples before it sees the others.
+
+    Args:
+        n: Samples of the first stage.
+        first: Who decides there; a candidate that it refuses costs no more.
+        then: Who decides on all samples.
+
+    Example:
+        >>> gate = TwoStage(n=2)
+        >>> gate.decide(parent=[1, 1, 0, 0], candidate=[0, 1, 1, 1]).reason
+        'first 2 of 4: mean difference -0.500 below +0.000'
+    """
+
+    n: int = 8
+    first: Gate = field(default_factory=ValRevert)
+    then: Gate = field(default_factory=lambda: Improve(ties="newest"))
+
+    def __post_init__(self) -> None:
+        require_int("n", self.n, 1)
+        require_part("first", self.first, Gate, "a method decide")
+        require_part("then", self.then, Gate, "a method decide")
+
+    def early(
+        self, parent: Sequence[float], candidate: Sequence[float], total: int
+    ) -> Decision | None:
+        """Refuse what fails the first stage; then ask a sequential second gate."""
+        if self.n >= total or len(parent) < self.n:
+            return None
+        found = self.first.decide(parent[: self.n], candidate[: self.n])
+        if not found.accepted:
+            return replace(found, reason=f"first {self.n} of {total}: {found.reason}")
+        if isinstance(self.then, SequentialGate):
+            return self.then.early(parent, candidate, total)
+        return None
+
+    def decide(self, parent: Sequence[float], candidate: Sequence[float]) -> Decision:
+        """Pass both stages."""
+        early = self.early(parent, candidate, len(parent))
+        return early or self.then.decide(parent, candidate)
+
+
+@dataclass(frozen=True, slots=True)
+class Anneal:
+    """Accept what is no worse, and at first also some of what is worse.
+
+    A mean loss is accepted with the chance ``exp(-loss / temperature)``. The draw
+    depends on ``seed``, the step and the scores alone, so it can be repeated.
+
+    Args:
+        temperature: At the first step, in units of the score.
+        cooling: What the temperature is multiplied with at every step.
+        seed: Of the draw.
+        step: Which step it is; an optimizer sets this with `at`.
+    """
+
+    temperature: float = 0.05
+    cooling: float = 0.9
+    seed: int = 0
+    step: int = 0
+
+    def __post_init__(self) -> None:
+        require_number("temperature", self.temperature, 0.0)
+        require_number("cooling", self.cooling, 0.0, 1.0)
+        require_int("step", self.step, 0)
+
+    def at(self, step: int) -> Anneal:
+        """Return the gate of a later step."""
+        return replace(self, step=step)
+
+    def decide(self, parent: Sequence[float], candidate: Sequence[float]) -> Decision:
+        """Draw."""
+        weighed = weigh(parent, candidate)
+        loss = max(0.0, -weighed["difference"])
+        heat = self.temperature * self.cooling**self.step
+        chance = 1.0 if loss <= 0 else math.exp(-loss / heat) if heat > 0 else 0.0
+        key = f"{self.seed} {self.step} {list(parent)} {list(candidate)}"
+        accepted = random.Random(key).random() < chance
+        reason = (
+            f"mean difference {weighed['difference']:+.3f}, accepted with chance "
+            f"{chance:.2f} at temperature {heat:.3g}"
+        )
+        return Decision(accepted=accepted, reason=reason, **weighed)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 from afnio._dispatch import call_user, on_loop, run_sync
 from afnio._variable import Variable
 from afnio.autodiff.graph import RemovableHandle
-from afnio.errors import InputValueError
+from afnio.errors import InputTypeError, InputValueError
 from afnio.optim._groups import ParamsT, as_groups, check_distinct, complete
 from afnio.optim._state import from_plain, restore_option, to_plain
 from afnio.optim.records import StepRecord
@@ -207,6 +207,17 @@ class Optimizer:
             InputValueError: Groups do not match, or a client is missing; nothing has
                 changed.
         """
+        if not isinstance(state_dict, Mapping):
+            raise InputTypeError(
+                "state_dict must be the dict that state_dict() returned, got "
+                f"{type(state_dict).__name__}."
+            )
+        for key in ("param_groups", "state"):
+            if key not in state_dict:
+                raise InputValueError(
+                    f"state_dict has no {key!r}, so it is not what an optimizer's "
+                    "state_dict() returned."
+                )
         saved = state_dict["param_groups"]
         self._check_sizes(saved)
         groups = [
@@ -251,6 +262,14 @@ class Optimizer:
 
     def _params(self) -> list[Variable]:
         return [param for group in self.param_groups for param in group["params"]]
+
+    def _assign(self, param: Variable, data: Any, reason: str) -> None:
+        """Give a parameter a new value, and say how it came about."""
+        if param.data == data:
+            return
+        param.data = data
+        if annotate := getattr(param, "annotate", None):
+            annotate(f"{type(self).__name__}: {reason}", self._steps)
 
     async def _record(self, records: Iterable[StepRecord]) -> None:
         """Add records to the history and tell whoever listens."""

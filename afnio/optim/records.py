@@ -36,6 +36,8 @@ class Change:
     """Successful samples among the evidence."""
     attempts: int = 0
     """Model calls that the proposal took."""
+    note: str = ""
+    """How the proposal came about."""
 
     def describe(self) -> str:
         """Say in a few words what would change."""

@@ -10,20 +10,31 @@ from afnio._dispatch import call_user, gather
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError
+from afnio.optim._checks import require_part
 from afnio.optim._functional import atgd, tgd
 from afnio.optim._jobs import Job, distinct, values_of, warn_of_refusals
 from afnio.optim._options import RewriteOptions
+from afnio.optim._racing import (
+    Entrant,
+    Ruling,
+    chosen_among,
+    evaluate,
+    gate_at,
+    judge,
+    looks_early,
+)
 from afnio.optim._scores import asettle
 from afnio.optim._tasks import (
     Buffer,
     Settings,
     check_settings,
     default_messages,
+    listed,
     remember,
     settings_of,
     task_of,
 )
-from afnio.optim._trials import Trial, Trials, Verdict, best
+from afnio.optim._trials import Trials
 from afnio.optim.gates import Gate
 from afnio.optim.optimizer import Closure, Optimizer, ParamsT
 from afnio.optim.records import StepRecord
@@ -98,22 +109,21 @@ class TGD(Optimizer):
         **completion_args: Any,
     ) -> None:
         self.gate = gate
-        self.options = options or RewriteOptions()
+        self.options = RewriteOptions() if options is None else options
+        require_part("options", self.options, RewriteOptions, "type RewriteOptions")
         if self.options.candidates > 1 and gate is None:
             raise InputValueError(
                 f"{self.options.candidates} candidates need a gate to choose by; pass "
                 "gate=afnio.optim.gates.Improve() or another one."
             )
-        if gate is not None and not isinstance(gate, Gate):
-            raise InputTypeError(
-                f"gate must have a decide method, got {type(gate).__name__}."
-            )
+        if gate is not None:
+            require_part("gate", gate, Gate, "a method decide")
         super().__init__(
             params,
             {
                 "model_client": model_client,
                 "messages": default_messages() if messages is None else messages,
-                "inputs": dict(inputs or {}),
+                "inputs": {} if inputs is None else inputs,
                 "constraints": [] if constraints is None else constraints,
                 "momentum": momentum,
                 "completion_args": completion_args,
@@ -127,8 +137,9 @@ class TGD(Optimizer):
 
     def _check_group(self, group: dict[str, Any]) -> None:
         if not isinstance(group["constraints"], (str, Variable)):
-            group["constraints"] = list(group["constraints"] or ())
+            group["constraints"] = listed(group["constraints"])
         check_settings(group)
+        group["inputs"] = dict(group["inputs"] or {})
         for param in group["params"]:
             if hasattr(param, "fields"):
                 raise InputTypeError(
@@ -138,13 +149,14 @@ class TGD(Optimizer):
 
     async def _astep(self, closure: Closure | None = None) -> Any:
         if self.gate is not None:
-            return await self._gated(Trials(closure, type(self).__name__), self.gate)
+            gate = gate_at(self.gate, self._steps)
+            return await self._gated(Trials(closure, type(self).__name__), gate)
         result = None if closure is None else await call_user(closure)
         jobs = await gather(job.run() for job in await self._jobs())
         self._steps += 1
         for job in jobs:
             if job.text is not None:
-                self._install(job)
+                self._install(job, "no gate")
         await self._record(
             self._noted(0, [job], job.reason, accepted=job.text is not None)
             for job in jobs
@@ -160,27 +172,32 @@ class TGD(Optimizer):
         if not jobs:
             self._steps += 1
             return None
+        parent = Entrant({})
+        first = range(1 if looks_early(trials, gate) else trials.blocks)
         work: list[Coroutine[Any, Any, Any]] = [
-            trials.evaluate({}),
+            evaluate(trials, [parent], first),
             self._propose(jobs),
         ]
-        parent, proposed = await gather(work)
+        _, proposed = await gather(work)
         candidates = distinct(proposed)
-        values = [values_of(candidate) for candidate in candidates if candidate]
-        rank = len(values) > 1
-        judged = iter(await trials.judge(values, parent, gate, rank=rank))
-        verdicts = [next(judged) if candidate else None for candidate in candidates]
-        chosen = best(verdicts)
+        entrants = [
+            Entrant(values_of(candidate), number)
+            for number, candidate in enumerate(candidates)
+            if candidate
+        ]
+        rulings = await judge(trials, entrants, parent, gate)
+        chosen = chosen_among(rulings)
         self._steps += 1
-        for job in candidates[chosen] if chosen is not None else ():
-            self._install(job)
+        if chosen is not None:
+            for job in candidates[chosen.entrant.number]:
+                self._install(job, chosen.decision.reason)
+        ruled = {ruling.entrant.number: ruling for ruling in rulings}
         await self._record(
-            self._judged(number, proposed[number], parent, verdict, chosen)
-            for number, verdict in enumerate(verdicts)
+            self._judged(number, jobs, ruled.get(number), chosen)
+            for number, jobs in enumerate(proposed)
         )
         warn_of_refusals([job for jobs in proposed for job in jobs])
-        verdict = None if chosen is None else verdicts[chosen]
-        return parent.result if verdict is None else verdict.trial.result
+        return (parent if chosen is None else chosen.entrant).result
 
     async def _propose(self, jobs: list[Job]) -> list[list[Job]]:
         """Return one rewrite of every parameter per candidate."""
@@ -197,22 +214,22 @@ class TGD(Optimizer):
         self,
         number: int,
         jobs: list[Job],
-        parent: Trial,
-        verdict: Verdict | None,
-        chosen: int | None,
+        ruling: Ruling | None,
+        chosen: Ruling | None,
     ) -> StepRecord:
-        if verdict is None:
+        if ruling is None:
             refusals = [job.reason for job in jobs if job.text is None]
             reason = "; ".join(refusals) or "an earlier candidate is the same"
             return self._noted(number, jobs, reason, accepted=False)
-        accepted, reason = number == chosen, verdict.decision.reason
-        if verdict.decision.accepted and not accepted:
-            reason = f"{reason}; candidate {chosen} gains more, or as much and is newer"
+        reason = ruling.decision.reason
+        if chosen is not None and ruling.decision.accepted and ruling is not chosen:
+            other = f"candidate {chosen.entrant.number}"
+            reason = f"{reason}; {other} gains more, or as much and is newer"
         return replace(
-            self._noted(number, jobs, reason, accepted=accepted),
-            decision=verdict.decision,
-            parent_scores=parent.scores[: len(verdict.trial.scores)],
-            candidate_scores=verdict.trial.scores,
+            self._noted(number, jobs, reason, accepted=ruling is chosen),
+            decision=ruling.decision,
+            parent_scores=ruling.parent_scores,
+            candidate_scores=ruling.scores,
         )
 
     # -- shared -------------------------------------------------------------------
@@ -254,7 +271,7 @@ class TGD(Optimizer):
         count = self.options.rejected
         return tuple(dict.fromkeys(texts))[-count:] if count else ()
 
-    def _install(self, job: Job) -> None:
+    def _install(self, job: Job, reason: str) -> None:
         momentum = job.settings.momentum
         buffer: Buffer = self.state.get(job.param, {}).get("momentum_buffer", [])
         buffer = remember(buffer, job.param, job.grads, momentum)
@@ -262,7 +279,7 @@ class TGD(Optimizer):
             self.state[job.param]["momentum_buffer"] = buffer
         elif job.param in self.state:
             self.state[job.param].pop("momentum_buffer", None)
-        job.param.data = job.text
+        self._assign(job.param, job.text, reason)
 
     def _noted(
         self, number: int, jobs: list[Job], reason: str, *, accepted: bool

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from afnio import Variable
+from afnio.autodiff.evaluator import ExactMatchEvaluator
 from afnio.autodiff.evidence import Evidence
+from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.models.testing import ScriptedModel
+from afnio.optim import SampleClosure
+from afnio.optim.proposers import Task
 
 TAG = re.compile(r"<(new_[0-9a-f]+)>")
 
@@ -74,3 +79,81 @@ def sample(index, text, *, output="", target=None, success=False):
         score=int(success),
         success=success,
     )
+
+
+RULES = ("alpha", "beta", "gamma", "delta")
+
+
+class Rules:
+    """A program that answers right where its prompt names the rules of the sample.
+
+    The optimizer's model adds one rule that the failed examples ask for. Both are
+    deterministic; ``forward`` and ``optimizer`` remember their requests.
+    """
+
+    def __init__(self, start="Answer.", *, edits=True, size=12):
+        self.prompt = Variable(start, "prompt", requires_grad=True)
+        self.forward = ScriptedModel(self._forward)
+        self.optimizer = ScriptedModel(self._edit if edits else self._rewrite)
+        every = [
+            {"q": f"{n} needs {RULES[n % 4]}", "a": RULES[n % 4]} for n in range(99)
+        ]
+        self.val, self.train = every[:size], every[size : 2 * size]
+
+    @staticmethod
+    def _forward(messages, **args):
+        rule = messages[-1]["content"].split()[-1]
+        return rule if rule in messages[0]["content"] else "?"
+
+    def missing(self, messages):
+        """Return the first rule that a failed example needs and the text lacks."""
+        text = messages[1]["content"]
+        current = between(text, "current")
+        failed = re.findall(r"failed example:.*?needs (\w+)", text, re.DOTALL)
+        return current, next((rule for rule in failed if rule not in current), "none")
+
+    def _edit(self, messages, **args):
+        return edits({"action": "add", "find": "", "text": self.missing(messages)[1]})
+
+    def _rewrite(self, messages, **args):
+        current, rule = self.missing(messages)
+        return answer(messages, f"{current} {rule}")
+
+    def evaluate(self, samples):
+        """Return score and explanation."""
+        turns = [
+            {"role": "system", "content": [self.prompt]},
+            {"role": "user", "content": [Variable("{q}")]},
+        ]
+        asked = {"q": [sample["q"] for sample in samples]}
+        reply = ChatCompletion.apply(self.forward, turns, inputs=asked)
+        return ExactMatchEvaluator.apply(reply, Variable([s["a"] for s in samples]))
+
+    def closure(self, *, train=True, block=4):
+        """Return a closure that can train, or cannot."""
+        return SampleClosure(
+            self.evaluate,
+            self.val,
+            parameters=[self.prompt],
+            train=self.train if train else (),
+            block=block,
+        )
+
+
+def edits(*rows):
+    """Return a reply with edits."""
+    return json.dumps({"edits": list(rows)})
+
+
+FULL = Task(
+    current="Answer {question}.",
+    role="system prompt of the support agent",
+    feedback=("Name the product.", "Be brief."),
+    failures=(sample(0, "It broke", output="Sorry", target="pump"),),
+    successes=(sample(1, "Hello", output="hi", target="hi", success=True),),
+    history=(("Reply.", ("Too vague.",)),),
+    rejected=("Answer {question} in Latin.",),
+    constraints=("Stay polite.",),
+    max_length=200,
+    variant=1,
+)

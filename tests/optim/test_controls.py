@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 
 import pytest
-from optim_helpers import Demos, param, rewriter, sample, saying
+from optim_helpers import Demos, Rules, param, rewriter, sample, saying
 
 from afnio import Variable
+from afnio.autodiff.credit import credit_mode
 from afnio.optim import (
     TGD,
     BestOfN,
     FewShot,
     NoOp,
+    PatchTGD,
     RandomDemos,
     RandomRewrite,
     ShuffledFeedback,
@@ -209,3 +212,23 @@ def test_gradients_come_back_after_a_failure():
         opt.step()
     assert [item.grad[0].data for item in params] == ["about 0", "about 1"]
     assert opt.state_dict() == before
+
+
+def test_feedback_that_a_search_fetches_is_wrong_too():
+    """The request has the answers and targets of other samples."""
+
+    def request(mislead):
+        world = Rules()
+        opt = PatchTGD([world.prompt], world.optimizer, proposals=1, batch_size=4)
+        made = ShuffledFeedback(opt, seed=1) if mislead else opt
+        with credit_mode("passthrough"):
+            made.step(world.closure())
+        assert opt.evidence_filter is None
+        text = world.optimizer.requests[0].messages[1]["content"]
+        pairs = r"needs (\w+)\n.*?expected: <value_\w+>\n(\w+)\n"
+        found = re.findall(pairs, text, re.DOTALL)
+        assert len(found) == 4
+        return [asked == wanted for asked, wanted in found]
+
+    assert all(request(mislead=False))
+    assert sum(request(mislead=True)) < 2

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 
-from optim_helpers import answer
+import pytest
+from optim_helpers import Rules, answer
 
+import afnio.cognitive as cog
 from afnio import Variable
+from afnio.autodiff.credit import credit_mode
 from afnio.autodiff.evaluator import ExactMatchEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.cognitive.parameter import Demonstrations, Parameter
 from afnio.models._roles import set_backward_model_client
 from afnio.models.testing import ScriptedModel
-from afnio.optim import TGD, FewShot
+from afnio.optim import GEPA, TGD, FewShot, PatchTGD
 from afnio.optim.gates import Improve
+from afnio.trainer import Trainer
 
 WORDS = {"cat": "cats", "box": "boxes", "bus": "buses", "dog": "dogs"}
 
@@ -79,3 +83,38 @@ def test_training_samples_become_demonstrations():
     assert len(program.demos.data) == 2
     assert all(WORDS[word] == plural for word, plural in program.demos.data)
     assert program.evaluate()[0].data == 4
+
+
+class Agent(cog.Module):
+    """Rules, as a module that a Trainer trains."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.world = Rules(edits=kind is PatchTGD)
+        self.prompt = Parameter("Answer.", "prompt")
+        self.world.prompt = self.prompt
+        self.kind = kind
+
+    def training_step(self, batch, batch_idx):
+        return self.world.evaluate(batch)
+
+    validation_step = training_step
+
+    def configure_optimizers(self):
+        return self.kind(self.parameters(), self.world.optimizer, seed=1)
+
+
+@pytest.mark.parametrize("kind", [PatchTGD, GEPA])
+def test_a_trainer_runs_a_search(kind, tmp_path):
+    """Feedback of its batches, its validation closure, and one record per decision."""
+    agent = Agent(kind)
+    batches = [agent.world.train[n : n + 4] for n in (0, 4, 8)] * 2
+    val = [agent.world.val[:6], agent.world.val[6:]]
+    trainer = Trainer(
+        max_epochs=1, default_root_dir=tmp_path, enable_progress_bar=False
+    )
+    with credit_mode("passthrough"):
+        trainer.fit(agent, batches, val)
+    assert agent.world.evaluate(agent.world.val)[0].data == 12
+    [optimizer] = trainer.optimizers
+    assert len(trainer.decisions) == len(optimizer.history) > 3

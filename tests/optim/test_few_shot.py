@@ -253,3 +253,23 @@ def test_wrong_kinds_are_refused():
     assert opt.requires_closure
     with pytest.raises(StateError, match=r"step\(closure\)"):
         opt.step()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"demos": "3"}, "demos"),
+        ({"candidates": "8"}, "candidates"),
+        ({"rounds": 1.5}, "rounds"),
+        ({"keep": "half"}, "keep"),
+        ({"seed": None}, "seed"),
+        ({"labels": "no"}, "labels"),
+        ({"reuse": 1}, "reuse"),
+        ({"gate": "race"}, "gate"),
+        ({"pool": 3}, "pool"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_named(options, word):
+    """At construction, and not by an error of Python's."""
+    with pytest.raises(InputTypeError, match=word):
+        FewShot([Demos()], **options)

@@ -29,6 +29,10 @@ PARENT = [1, 0, 1, 0]
         (gates.Margin(0.3), False, False, False),
         (gates.Race(), True, False, True),
         (gates.Race(ties="parent"), False, False, True),
+        (gates.TwoStage(n=2), True, False, True),
+        (gates.TwoStage(n=2, then=gates.Improve()), False, False, True),
+        (gates.Anneal(temperature=0.0), True, False, True),
+        (gates.Anneal(temperature=1e9), True, True, True),
         (gates.NonInferior(2.0), True, True, True),
         (gates.NonInferior(0.0), False, False, False),
     ],
@@ -81,6 +85,16 @@ def test_impossible_options_are_refused():
         gates.Race(block=0)
     with pytest.raises(InputValueError, match="delta"):
         gates.Margin(-1)
+    with pytest.raises(InputTypeError, match="block"):
+        gates.Race(block="8")
+    with pytest.raises(InputTypeError, match="delta"):
+        gates.Margin("0.1")
+    with pytest.raises(InputValueError, match="behind"):
+        gates.Race(behind=0)
+    with pytest.raises(InputTypeError, match="first"):
+        gates.TwoStage(first="strict")
+    with pytest.raises(InputValueError, match="cooling"):
+        gates.Anneal(cooling=2)
 
 
 def test_a_race_stops_early_both_ways():
@@ -99,6 +113,52 @@ def test_block_and_alpha_decide_when_a_race_stops():
     assert gates.Race(block=8, alpha=0.001).early(zeros, ones, 16) is None
     assert gates.Race(block=16, alpha=0.1).early(zeros, ones, 32) is None
     assert gates.Race(block=8, alpha=0.1).early(zeros, [0, 1] * 4, 16) is None
+
+
+def test_a_race_gives_up_on_who_falls_behind():
+    """Two more losses than wins are no proof, but reason enough to stop paying."""
+    parent, candidate = [1, 1, 1, 0, 1, 1, 1, 1], [0, 0, 1, 0, 1, 1, 1, 1]
+    assert gates.Race(block=8).early(parent, candidate, 16) is None
+    assert gates.Race(block=8, behind=3).early(parent, candidate, 16) is None
+    lost = gates.Race(block=8, behind=2).early(parent, candidate, 16)
+    assert not lost.accepted
+    assert lost.reason == "given up after 8 of 16: 0 wins, 2 losses"
+    assert gates.Race(block=8, behind=2).early(candidate, parent, 16) is None
+
+
+def test_two_stages_cost_as_much_as_the_first_if_it_refuses():
+    """``n``, ``first`` and ``then`` all count."""
+    parent, candidate = [1, 0, 1, 1], [0, 1, 1, 1]
+    gate = gates.TwoStage(n=1)
+    refused = gate.early(parent, candidate, 4)
+    assert (refused.accepted, refused.n) == (False, 1)
+    assert refused.reason.startswith("first 1 of 4: ")
+    assert gates.TwoStage(n=2).early(parent, candidate, 4) is None
+    assert gates.TwoStage(n=1, first=gates.Always()).early([1], [0], 4) is None
+    assert gates.TwoStage(n=3).early([1, 1], [0, 0], 4) is None
+    assert gates.TwoStage(n=4).early(parent, candidate, 4) is None
+    race = gates.TwoStage(n=2, then=gates.Race(block=8))
+    assert race.early([0] * 8, [1] * 8, 16).accepted
+
+
+def test_annealing_cools_down():
+    """The same loss is accepted less and less often; the draw can be repeated."""
+    parent = [1] * 40
+    worse = [[1] * n + [0] + [1] * (39 - n) for n in range(40)]
+
+    def accepted(gate):
+        return sum(gate.decide(parent, scores).accepted for scores in worse)
+
+    gate = gates.Anneal(temperature=0.05, cooling=0.7)
+    counts = [accepted(gate.at(step)) for step in (0, 1, 6)]
+    assert counts == [accepted(gate.at(step)) for step in (0, 1, 6)]
+    assert 40 > counts[0] > counts[1] > counts[2]
+    slow = accepted(gates.Anneal(0.05, cooling=1.0).at(6))
+    assert slow > counts[2]
+    other = gates.Anneal(temperature=0.05, cooling=0.7, seed=1)
+    rulings = [gate.decide(parent, scores).accepted for scores in worse]
+    assert rulings != [other.decide(parent, scores).accepted for scores in worse]
+    assert "temperature 0.05" in gate.decide(parent, worse[0]).reason
 
 
 def test_an_early_winner_is_not_overturned_by_later_samples():
@@ -163,7 +223,7 @@ def score(data, scores=()):
         ((score(1), Variable("well done")), [1]),
         ({"loss": (score(1, [1, 1]), Variable("x")), "accuracy": 3}, [1, 1]),
         ([{"loss": score(1)}, (score(0.0, [0, 1]), None)], [1, 0, 1]),
-        ([1, None], [1, 0]),
+        ([1, None], [1, None]),
     ],
 )
 def test_every_kind_of_closure_result_gives_sample_scores(result, expected):

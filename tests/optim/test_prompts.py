@@ -5,26 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from optim_helpers import sample
+from optim_helpers import FULL, sample
 
 from afnio.errors import InputValueError, TemplateError
 from afnio.optim._options import RewriteOptions
 from afnio.optim._prompts import Task, mark_of, render
 
 SNAPSHOT = Path(__file__).parent / "rewrite_prompt.txt"
-
-FULL = Task(
-    current="Answer {question}.",
-    role="system prompt of the support agent",
-    feedback=("Name the product.", "Be brief."),
-    failures=(sample(0, "It broke", output="Sorry", target="pump"),),
-    successes=(sample(1, "Hello", output="hi", target="hi", success=True),),
-    history=(("Reply.", ("Too vague.",)),),
-    rejected=("Answer {question} in Latin.",),
-    constraints=("Stay polite.",),
-    max_length=200,
-    variant=1,
-)
 
 
 def written(task):

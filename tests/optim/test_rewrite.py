@@ -13,7 +13,8 @@ from afnio.errors import RewriteRefused
 from afnio.models.testing import ScriptedModel
 from afnio.optim._options import RewriteOptions
 from afnio.optim._prompts import Task, mark_of, render, tag_of
-from afnio.optim._rewrite import check, extract, rewrite, tidy
+from afnio.optim._rewrite import extract, rewrite
+from afnio.optim._safety import check, tidy
 
 TAG = "new_ab12"
 

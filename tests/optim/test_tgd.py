@@ -293,6 +293,18 @@ def test_wrong_kinds_are_refused_at_construction():
         TGD([param()], model, options=RewriteOptions(candidates=2))
     with pytest.raises(InputTypeError, match="decide"):
         TGD([param()], model, gate="race")
+    with pytest.raises(InputTypeError, match="constraints"):
+        TGD([param()], model, constraints=3)
+    with pytest.raises(InputTypeError, match="inputs"):
+        TGD([param()], model, inputs=["x"])
+    with pytest.raises(InputTypeError, match="content"):
+        TGD([param()], model, messages=[{"role": "user", "content": 3}])
+    with pytest.raises(InputTypeError, match="options"):
+        TGD([param()], model, options={"attempts": 2})
+    with pytest.raises(InputTypeError, match="attempts"):
+        RewriteOptions(attempts="3")
+    with pytest.raises(InputTypeError, match="attempts"):
+        RewriteOptions(attempts=None)
 
 
 def test_a_parameter_without_text_is_refused_before_any_call():
@@ -463,7 +475,7 @@ def test_a_race_stops_evaluating_a_clear_loser():
 
     opt = TGD([prompt], saying("bad"), gate=Race(block=8, alpha=0.1))
     opt.step(Blocks())
-    assert [block for text, block in seen if text == "old"] == [0, 1, 2, 3]
+    assert [block for text, block in seen if text == "old"] == [0]
     assert [block for text, block in seen if text == "bad"] == [0]
     [record] = opt.history
     assert (record.accepted, record.decision.n) == (False, 8)

@@ -10,9 +10,10 @@ from afnio import Variable, eager, is_grad_enabled
 from afnio._dispatch import run_sync
 from afnio.autodiff.evaluator import DeterministicEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
-from afnio.errors import BadRequestError, InputTypeError
+from afnio.errors import BadRequestError, InputTypeError, InputValueError
 from afnio.models.testing import ScriptedModel
-from afnio.optim._trials import Trials, best
+from afnio.optim._racing import Entrant, chosen_among, judge, standings
+from afnio.optim._trials import Trials
 from afnio.optim.gates import Improve, Race
 
 
@@ -33,13 +34,13 @@ def program(model):
     return prompt, closure
 
 
-def judge(prompt, closure, texts):
-    """Return the verdicts on texts for a prompt."""
+def judged(prompt, closure, texts, gate=None):
+    """Return the rulings on texts for a prompt."""
 
     async def work():
         trials = Trials(closure, "test")
-        parent = await trials.evaluate({})
-        return await trials.judge([{prompt: text} for text in texts], parent, Improve())
+        entrants = [Entrant({prompt: text}, n) for n, text in enumerate(texts)]
+        return await judge(trials, entrants, Entrant({}), gate or Improve())
 
     return run_sync(work())
 
@@ -60,8 +61,8 @@ def test_candidates_run_at_once_each_with_its_own_text():
 
     prompt, closure = program(ScriptedModel(reply))
     with eager(False):
-        verdicts = judge(prompt, closure, ["four", "seven77", "x"])
-    assert [verdict.trial.scores for verdict in verdicts] == [(4, 4), (7, 7), (1, 1)]
+        verdicts = judged(prompt, closure, ["four", "seven77", "x"])
+    assert [verdict.scores for verdict in verdicts] == [(4, 4), (7, 7), (1, 1)]
     assert [verdict.decision.accepted for verdict in verdicts] == [True, True, False]
     assert prompt.data == "old"
     assert sorted(seen) == sorted(["old", "four", "seven77", "x"] * 2)
@@ -78,15 +79,15 @@ def test_a_closure_that_waits_inside_still_sees_only_its_own_text():
         assert closure()[0].data == before == [len(prompt.data)] * 2
         return score
 
-    verdicts = judge(prompt, waiting, ["a", "bb", "ccc"])
-    assert [verdict.trial.scores for verdict in verdicts] == [(1, 1), (2, 2), (3, 3)]
+    verdicts = judged(prompt, waiting, ["a", "bb", "ccc"])
+    assert [verdict.scores for verdict in verdicts] == [(1, 1), (2, 2), (3, 3)]
 
 
 def test_a_closure_that_reads_the_parameter_sees_the_candidate():
     """Even without any model call."""
     prompt = Variable("old", "p", requires_grad=True)
-    verdicts = judge(prompt, lambda: [float(len(prompt.data))], ["a", "bb"])
-    assert [verdict.trial.scores[0] for verdict in verdicts] == [1, 2]
+    verdicts = judged(prompt, lambda: [float(len(prompt.data))], ["a", "bb"])
+    assert [verdict.scores[0] for verdict in verdicts] == [1, 2]
 
 
 def test_an_async_closure_works_too():
@@ -97,8 +98,8 @@ def test_an_async_closure_works_too():
         await asyncio.sleep(0)
         return len(prompt.data)
 
-    verdicts = judge(prompt, closure, ["a", "long one"])
-    assert [verdict.trial.scores[0] for verdict in verdicts] == [1, 8]
+    verdicts = judged(prompt, closure, ["a", "long one"])
+    assert [verdict.scores[0] for verdict in verdicts] == [1, 8]
     assert prompt.data == "old"
 
 
@@ -110,7 +111,7 @@ def test_candidates_are_evaluated_without_gradients():
         modes.append(is_grad_enabled())
         return 1
 
-    judge(prompt, closure, ["a"])
+    judged(prompt, closure, ["a"])
     assert modes == [False, False]
     assert is_grad_enabled()
 
@@ -125,7 +126,7 @@ def test_a_failed_model_call_is_raised_and_the_text_restored():
 
     prompt, closure = program(ScriptedModel(reply))
     with pytest.raises(BadRequestError):
-        judge(prompt, closure, ["bad"])
+        judged(prompt, closure, ["bad"])
     assert prompt.data == "old"
 
 
@@ -133,7 +134,7 @@ def test_no_scores_at_all_is_an_error():
     """An empty evaluation proves nothing."""
     prompt = Variable("old", "p", requires_grad=True)
     with pytest.raises(InputTypeError, match="no scores"):
-        judge(prompt, list, ["a"])
+        judged(prompt, list, ["a"])
 
 
 def test_early_winners_are_evaluated_on_everything_when_ranks_are_wanted():
@@ -148,16 +149,31 @@ def test_early_winners_are_evaluated_on_everything_when_ranks_are_wanted():
             seen.append((prompt.data, block))
             return [table[prompt.data][block]] * 8
 
-    async def work(rank):
-        trials = Trials(Blocks(), "test")
-        parent = await trials.evaluate({})
-        candidates = [{prompt: "lucky"}, {prompt: "best"}]
-        return await trials.judge(candidates, parent, Race(8, 0.1), rank=rank)
-
-    verdicts = run_sync(work(True))
-    assert [verdict.gain for verdict in verdicts] == pytest.approx([1 / 3, 2 / 3])
-    assert best(verdicts) == 1
+    verdicts = judged(prompt, Blocks(), ["lucky", "best"], Race(8, 0.1))
+    totals = standings([verdict.entrant for verdict in verdicts])
+    assert totals == {0: 8, 1: 16}
+    assert chosen_among(verdicts).entrant.number == 1
     assert all(verdict.decision.n == 8 for verdict in verdicts)
     seen.clear()
-    run_sync(work(False))
+    judged(prompt, Blocks(), ["best"], Race(8, 0.1))
     assert ("best", 1) not in seen
+    assert ("old", 1) not in seen
+
+
+def test_a_sample_without_a_score_is_left_out_on_both_sides():
+    """It is no zero: neither side gains by it, whoever lacks it."""
+    prompt = Variable("old", "p", requires_grad=True)
+    table = {"old": [1, None, 0, 1], "new": [None, 1, 1, 1]}
+    [ruling] = judged(prompt, lambda: table[prompt.data], ["new"])
+    assert (ruling.parent_scores, ruling.scores) == ((0, 1), (1, 1))
+    assert ruling.decision.n == 2
+    table["new"] = [None, 1, None, None]
+    with pytest.raises(InputValueError, match="score on both sides"):
+        judged(prompt, lambda: table[prompt.data], ["new"])
+
+
+def test_a_score_that_is_no_number_is_refused():
+    """Infinite and undefined scores cannot be compared."""
+    prompt = Variable("old", "p", requires_grad=True)
+    with pytest.raises(InputValueError, match="finite"):
+        judged(prompt, lambda: float("nan"), ["new"])

@@ -1,0 +1,88 @@
+"""Checks of options, with errors that name them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from afnio._text import closest, shorten
+from afnio.errors import InputTypeError, InputValueError
+
+
+def require_int(name: str, value: Any, least: int) -> int:
+    """Return an option that must be a whole number.
+
+    Raises:
+        InputTypeError: It is something else.
+        InputValueError: It is below ``least``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputTypeError(
+            f"{name} must be an int, got {type(value).__name__}: {shorten(value)}."
+        )
+    if value < least:
+        raise InputValueError(f"{name} is {value}; expected {least} or more.")
+    return value
+
+
+def require_number(name: str, value: Any, low: float, high: float = math.inf) -> float:
+    """Return an option that must be a number between two bounds.
+
+    Raises:
+        InputTypeError: It is something else.
+        InputValueError: It is outside.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputTypeError(
+            f"{name} must be a number, got {type(value).__name__}: {shorten(value)}."
+        )
+    if not low <= value <= high:
+        wanted = f"{low} to {high}" if high < math.inf else f"{low} or more"
+        raise InputValueError(f"{name} is {value}; expected {wanted}.")
+    return value
+
+
+def require_bool(name: str, value: Any) -> bool:
+    """Return an option that must be True or False.
+
+    Raises:
+        InputTypeError: It is something else.
+    """
+    if not isinstance(value, bool):
+        raise InputTypeError(
+            f"{name} must be True or False, got {type(value).__name__}: "
+            f"{shorten(value)}."
+        )
+    return value
+
+
+def require_word(name: str, value: Any, known: Iterable[str]) -> str:
+    """Return an option that must be one of a few words.
+
+    Raises:
+        InputValueError: It is another one; the closest is named.
+    """
+    words = list(known)
+    if value not in words:
+        raise InputValueError(
+            f"{name} is {shorten(value)!r}; {closest(str(value), words)}"
+        )
+    return str(value)
+
+
+def require_part(name: str, value: Any, kind: type, needs: str) -> None:
+    """Raise unless ``value`` has the methods of a part.
+
+    Raises:
+        InputTypeError: It lacks them, or is the class instead of an instance.
+    """
+    if isinstance(value, type):
+        raise InputTypeError(
+            f"{name} is the class {value.__name__}; pass an instance: "
+            f"{value.__name__}()."
+        )
+    if not isinstance(value, kind):
+        raise InputTypeError(
+            f"{name} must have {needs}, got {type(value).__name__}: {shorten(value)}."
+        )

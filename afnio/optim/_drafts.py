@@ -1,0 +1,113 @@
+"""A proposal on its way: from jobs to a decision, and to its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from afnio._dispatch import gather
+from afnio._variable import Variable
+from afnio.optim._findings import Findings
+from afnio.optim._jobs import Job
+from afnio.optim._racing import Entrant, Ruling
+from afnio.optim._safety import normal
+from afnio.optim.pools import Candidate
+from afnio.optim.proposers import Ask, Proposer
+from afnio.optim.records import StepRecord
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Draft:
+    """One proposal of the step."""
+
+    number: int
+    parent: Candidate
+    jobs: list[Job]
+    findings: Findings | None = None
+    parents: tuple[int, ...] = ()
+    proposer: Proposer
+    fate: str = ""
+    """Why it was not evaluated."""
+    ruling: Ruling | None = None
+    entrant: Entrant | None = None
+    checked: bool = False
+    """Whether the ruling is of training samples."""
+    joined: bool = field(default=False)
+
+    async def run(self) -> None:
+        """Ask for new values of all its parameters."""
+        asks = [
+            Ask(job.task, job.settings.client, job.settings.completion_args)
+            for job in self.jobs
+        ]
+        outcomes = await self.proposer.propose(asks)
+        self.jobs = [
+            replace(job, outcome=outcome)
+            for job, outcome in zip(self.jobs, outcomes, strict=True)
+        ]
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The data of all parameters that it proposes."""
+        found = list(self.parent.values)
+        for job in self.jobs:
+            if job.text is not None:
+                found[job.number] = job.text
+        return tuple(found)
+
+    def enter(self, params: Sequence[Variable]) -> Entrant:
+        """Return it as an entrant."""
+        self.entrant = Entrant(dict(zip(params, self.values, strict=True)), self.number)
+        return self.entrant
+
+    def candidate(self, step: int) -> Candidate:
+        """Return it as a candidate, with the scores it has."""
+        assert self.entrant is not None
+        return Candidate(
+            number=self.number,
+            values=self.values,
+            scores={b: trial.scores for b, trial in self.entrant.parts.items()},
+            parents=self.parents or (self.parent.number,),
+            step=step,
+        )
+
+    def record(self, step: int, optimizer: str, rival: int | None) -> StepRecord:
+        """Return what became of it; ``rival`` was preferred to it, if anyone was."""
+        reason = self.fate
+        if self.ruling is not None:
+            reason = self.ruling.decision.reason
+            if self.checked:
+                reason = f"training samples: {reason}"
+            elif self.ruling.decision.accepted and not self.joined:
+                reason += f"; candidate {rival} gains more, or as much and is newer"
+        found = self.ruling
+        return StepRecord(
+            step=step,
+            optimizer=optimizer,
+            candidate=self.number,
+            changes=tuple(job.change() for job in self.jobs),
+            accepted=self.joined,
+            reason=reason,
+            decision=None if found is None else found.decision,
+            parent_scores=() if found is None else found.parent_scores,
+            candidate_scores=() if found is None else found.scores,
+        )
+
+
+async def ask_all(drafts: Sequence[Draft], known: Iterable[Candidate]) -> None:
+    """Ask for all proposals at once, and drop those that are unusable or not new."""
+    await gather(draft.run() for draft in drafts)
+    seen = {_key(candidate.values) for candidate in known}
+    for draft in drafts:
+        refusals = [job.reason for job in draft.jobs if job.text is None]
+        if all(job.text is None for job in draft.jobs):
+            draft.fate = "; ".join(refusals)
+        elif (key := _key(draft.values)) in seen:
+            draft.fate = "an earlier candidate is the same"
+        else:
+            seen.add(key)
+
+
+def _key(values: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(normal(str(value)) for value in values)
