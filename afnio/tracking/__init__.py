@@ -1,12 +1,15 @@
 """Runs on disk: `init` one, `log` to it, `finish` it. And what to say at their end."""
 
+from afnio.tracking._active import finish, init, log, resume
+from afnio.tracking._reading import read_run
+from afnio.tracking.loggers import RunInfo, RunLogger
 from afnio.tracking.project import (
     Project,
     create_project,
     delete_project,
     get_project,
 )
-from afnio.tracking.run import Run, RunStatus, finish, init, log, read_run
+from afnio.tracking.run import Run, RunStatus
 from afnio.tracking.run_context import (
     get_active_run,
     set_active_run,
@@ -17,6 +20,8 @@ from afnio.tracking.summary import Summary
 __all__ = [
     "Project",
     "Run",
+    "RunInfo",
+    "RunLogger",
     "RunStatus",
     "Summary",
     "create_project",
@@ -27,6 +32,7 @@ __all__ = [
     "init",
     "log",
     "read_run",
+    "resume",
     "set_active_run",
     "suppress_variable_notifications",
 ]

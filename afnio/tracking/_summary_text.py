@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from afnio._text import shorten
@@ -36,7 +37,9 @@ def summary_lines(summary: Summary) -> Iterator[Line]:
     parts = [
         list(part)
         for part in (
+            _warnings(summary.warnings),
             _test(summary),
+            _examples(summary),
             _parameters(summary.parameters),
             _decisions(summary.decisions),
             _usage(summary),
@@ -115,6 +118,35 @@ def _difference(summary: Summary) -> Iterator[Line]:
 
 def _interval(interval: tuple[float, float], form: str) -> str:
     return f"[{interval[0]:{form}}, {interval[1]:{form}}]"
+
+
+# -- examples -------------------------------------------------------------------------
+
+
+def _examples(summary: Summary) -> Iterator[Line]:
+    if summary.examples:
+        yield _title("Example answers")
+    for each in summary.examples:
+        rose = each.score_after > each.score_before
+        better = rose == summary.higher_is_better
+        yield Line(
+            f"  {'better' if better else 'worse'}: {_quoted(each.input)} "
+            f"(expected {_quoted(each.target)})",
+            "green" if better else "red",
+        )
+        yield Line(f"    before {each.score_before:.4g}  {_quoted(each.before)}")
+        yield Line(f"    after  {each.score_after:.4g}  {_quoted(each.after)}")
+
+
+def _quoted(text: str) -> str:
+    """Return text on one line, as a terminal may show it."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return f'"{shorten(shown, 100)}"'
+
+
+def _warnings(messages: Sequence[str]) -> Iterator[Line]:
+    for message in messages:
+        yield Line(f"Warning: {message}", "yellow")
 
 
 # -- parameters -----------------------------------------------------------------------
@@ -227,6 +259,8 @@ def _files(summary: Summary) -> Iterable[Line]:
     ):
         if path is not None:
             yield Line(f"{name + ':':<5} {path}")
+    if summary.run_path is not None:
+        yield Line(f"More: afnio report {quote(summary.run_path)}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -94,6 +94,14 @@ def create_project(
     return made
 
 
+def load_project(directory: Path) -> Project:
+    """Return the project that a directory of runs belongs to."""
+    path = directory / _FILE
+    if path.exists():
+        return _decode(path, read_json(path))
+    return Project(str(uuid4()), directory.name, directory.name)
+
+
 def delete_project(
     namespace_slug: str,
     project_slug: str,

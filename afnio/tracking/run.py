@@ -5,52 +5,38 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from enum import StrEnum
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 from uuid import uuid4
 
-from afnio._text import closest
-from afnio._version import __version__
-from afnio.errors import FileFormatError, InputTypeError, InputValueError, StateError
-from afnio.tracking._names import random_name
-from afnio.tracking.project import Organization, Project, User, create_project
-from afnio.tracking.run_context import (
-    brief_error,
-    get_active_run,
-    set_active_run,
-    started_here,
-    unwatch,
-    watch,
+from afnio.errors import InputTypeError, InputValueError, StateError
+from afnio.tracking._fanout import Fanout
+from afnio.tracking._manifest import command, merged, versions
+from afnio.tracking._reading import (
+    FORMAT,
+    VERSION,
+    is_gone,
+    last_steps,
+    read_document,
+    utc_now,
 )
+from afnio.tracking._status import RunStatus, as_status
+from afnio.tracking.loggers import RunInfo, RunLogger, checked_loggers
+from afnio.tracking.project import Organization, Project, User, load_project
+from afnio.tracking.run_context import brief_error, unwatch
 from afnio.tracking.store import (
     EVENTS_FILE,
     RUN_FILE,
     EventLog,
     claim,
-    read_events,
-    read_json,
+    save_prompt,
     write_json,
 )
 
-_FORMAT: Final = "afnio.run"
-_VERSION: Final = 1
-
-
-class RunStatus(StrEnum):
-    """How a run stands."""
-
-    RUNNING = "RUNNING"
-    COMPLETED = "COMPLETED"
-    CRASHED = "CRASHED"
-    FAILED = "FAILED"
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+__all__ = ["Run", "RunStatus"]
 
 
 class Run:
@@ -65,7 +51,15 @@ class Run:
         namespace_slug: Whom it belongs to.
         description: In words.
         status: How it starts.
+        loggers: Where else it is recorded.
         clock: Tells the time; injected by tests.
+
+    Attributes:
+        path: Its directory.
+        command: How its process was started: ``argv`` and ``cwd``.
+        manifest: Facts about it that `describe` was told.
+        resumed: Whether it goes on where an earlier process has stopped.
+        fits: How many fits this process has begun in it.
     """
 
     def __init__(
@@ -76,23 +70,83 @@ class Run:
         namespace_slug: str = "local",
         description: str | None = None,
         status: RunStatus = RunStatus.RUNNING,
-        clock: Callable[[], datetime] = _utc_now,
+        loggers: Iterable[RunLogger] = (),
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        checked = checked_loggers(loggers)
         self.path, self.name = claim(project.path.absolute(), name)
-        self.uuid = str(uuid4())
-        self.description = description
-        self.status = status
-        self.project = project
+        self.uuid, self.description = str(uuid4()), description
         self.organization = Organization(namespace_slug)
         self.user = User.named(namespace_slug)
+        self.date_created = clock()
+        self.command = command()
+        self.manifest: dict[str, Any] = {}
+        self.resumed = False
+        self._begin(project, status, clock, checked)
+
+    @classmethod
+    def reopen(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        loggers: Iterable[RunLogger] = (),
+        clock: Callable[[], datetime] = utc_now,
+    ) -> Self:
+        """Go on with the run in a directory, whose process has stopped.
+
+        Args:
+            path: Its directory.
+            loggers: Where else it is recorded from now on.
+            clock: Tells the time; injected by tests.
+
+        Raises:
+            FileFormatError: It is not a run that this afnio can read.
+            StateError: Its process is still at work.
+        """
+        directory = Path(path).absolute()
+        data, checked = read_document(directory), checked_loggers(loggers)
+        same = data["pid"] == os.getpid()
+        if data["status"] == RunStatus.RUNNING and not same and not is_gone(data):
+            raise StateError(
+                f"run {data['name']!r} is still going on, in process {data['pid']} on "
+                f"{data['host']}; stop that first, or start a new run."
+            )
+        self = cls.__new__(cls)
+        self.path, self.name, self.uuid = directory, data["name"], data["uuid"]
+        self.description = data["description"]
+        self.organization = Organization(data["organization"])
+        self.user = User.named(data["user"])
+        self.date_created = datetime.fromisoformat(data["date_created"])
+        self.command = data.get("command") or command()
+        self.manifest = data.get("manifest") or {}
+        self.resumed = True
+        project = load_project(directory.parent)
+        self._begin(project, RunStatus.RUNNING, clock, checked)
+        self._append("resumed", pid=self.pid)
+        return self
+
+    def _begin(
+        self,
+        project: Project,
+        status: RunStatus,
+        clock: Callable[[], datetime],
+        loggers: list[RunLogger],
+    ) -> None:
+        """Set up what belongs to this process, and write the file."""
+        self.project = project
+        self.status = status
+        self.fits = 0
         self.pid = os.getpid()
         self.thread = threading.get_ident()
-        self.date_created = self.date_updated = clock()
+        self.date_updated = clock()
         self._clock = clock
         self._lock = threading.Lock()
-        self._steps: dict[str, int] = {}
         self._events = EventLog(self.path / EVENTS_FILE)
+        self._steps = last_steps(self._events.path) if self.resumed else {}
+        self._versions = versions()
+        self._fanouts: list[Fanout] = []
         self._save()
+        self.add_loggers(loggers)
 
     def __repr__(self) -> str:
         return (
@@ -132,8 +186,10 @@ class Run:
             )
         with self._lock:
             at = self._steps.get(name, -1) + 1 if step is None else step
-            self.record("metric", name=name, value=value, step=at)
+            self._check_open()
+            self._append("metric", name=name, value=value, step=at)
             self._steps[name] = max(at, self._steps.get(name, -1))
+            self._forward("log_metrics", {name: value}, at)
 
     def record(self, kind: str, /, **fields: Any) -> None:
         """Append an event of any kind, such as a decision of an optimizer.
@@ -147,11 +203,68 @@ class Run:
             raise InputValueError(
                 f"an event cannot have a field {taken.pop()!r}: every event has one."
             )
+        self._check_open()
+        self._append(kind, **fields)
+        self._forward("log_event", kind, fields)
+
+    def _check_open(self) -> None:
         if self.is_finished:
             raise StateError(
                 f"run {self.name!r} is {self.status.value}; make a new one with init()."
             )
-        self._append(kind, **fields)
+
+    def describe(self, **facts: Any) -> None:
+        """Add facts about the run to its manifest; dicts are merged, at every depth.
+
+        Args:
+            **facts: JSON data.
+
+        Raises:
+            InputTypeError: A fact is not JSON data; nothing has changed.
+        """
+        with self._lock:
+            manifest = merged(self.manifest, facts)
+            before, self.manifest = self.manifest, manifest
+            if manifest != before:
+                try:
+                    self._save()
+                except (TypeError, ValueError) as error:
+                    self.manifest = before
+                    raise InputTypeError(
+                        f"a run is described by JSON data: {error}"
+                    ) from error
+                self._forward("describe", facts)
+
+    def save_prompt(self, name: str, value: Any) -> None:
+        """Keep a parameter's first and latest value in ``prompts/<name>/``."""
+        save_prompt(self.path / "prompts", name, value)
+
+    def add_loggers(self, loggers: Iterable[RunLogger]) -> None:
+        """Record the run elsewhere too, from now on.
+
+        Raises:
+            InputTypeError: Something is not a logger.
+        """
+        if checked := checked_loggers(loggers):
+            info = RunInfo(
+                name=self.name,
+                project=self.project.display_name,
+                uuid=self.uuid,
+                description=self.description or "",
+                path=self.path,
+                resumed=self.resumed,
+            )
+            fanout = Fanout(checked, info, self._logger_failed)
+            facts = {"command": self.command, "versions": self._versions}
+            fanout.send("describe", {**facts, **self.manifest})
+            self._fanouts.append(fanout)
+
+    def _logger_failed(self, logger: str, error: str) -> None:
+        self._append("logger_failed", logger=logger, error=error)
+
+    def _forward(self, method: str, *args: Any) -> None:
+        for fanout in self._fanouts:
+            fanout.send(method, *args)
 
     def finish(
         self,
@@ -164,7 +277,7 @@ class Run:
             client: Accepted as documented; not used.
             status: How it ended.
         """
-        self._end(_status(status))
+        self._end(as_status(status))
 
     def close(self, error: BaseException | None = None) -> None:
         """End the run as COMPLETED, or as CRASHED by ``error``."""
@@ -180,6 +293,9 @@ class Run:
                 self.status, self.date_updated = status, self._clock()
                 self._save()
         unwatch(self)
+        fanouts, self._fanouts = self._fanouts, []
+        for fanout in fanouts:
+            fanout.close(status.value)
 
     def _append(self, kind: str, **fields: Any) -> None:
         time = self._clock().isoformat(timespec="milliseconds")
@@ -187,8 +303,8 @@ class Run:
 
     def _save(self) -> None:
         data = {
-            "format": _FORMAT,
-            "version": _VERSION,
+            "format": FORMAT,
+            "version": VERSION,
             "uuid": self.uuid,
             "name": self.name,
             "description": self.description,
@@ -200,7 +316,9 @@ class Run:
             "user": self.user.username,
             "pid": self.pid,
             "host": platform.node(),
-            "versions": {"afnio": __version__, "python": platform.python_version()},
+            "command": self.command,
+            "versions": self._versions,
+            "manifest": self.manifest,
         }
         write_json(self.path / RUN_FILE, data)
 
@@ -214,122 +332,3 @@ class Run:
         trace: TracebackType | None,
     ) -> None:
         self.close(error)
-
-
-def _status(status: RunStatus | str) -> RunStatus:
-    try:
-        return RunStatus(status)
-    except ValueError as error:
-        known = [member.value for member in RunStatus]
-        raise InputValueError(
-            f"status is {status!r}; {closest(str(status), known)}"
-        ) from error
-
-
-def init(
-    namespace_slug: str,
-    project_display_name: str,
-    name: str | None = None,
-    description: str | None = None,
-    status: RunStatus | str = RunStatus.RUNNING,
-    client: Any = None,  # noqa: ARG001 - documented
-) -> Run:
-    """Start a run and make it the active one.
-
-    A run that this thread had left unfinished becomes FAILED.
-
-    Args:
-        namespace_slug: Whom the run belongs to; noted, and nothing else.
-        project_display_name: Its project, made if it is not there.
-        name: Its name; random by default, and numbered if taken.
-        description: In words.
-        status: How it starts.
-        client: Accepted as documented; not used.
-
-    Raises:
-        InputTypeError: A name is not text.
-        InputValueError: The project's name has no letter or digit.
-        OSError: The directory cannot be written; set ``AFNIO_RUNS`` to another.
-    """
-    for label, text in (("namespace_slug", namespace_slug), ("name", name or "")):
-        if not isinstance(text, str):
-            raise InputTypeError(f"{label} is {type(text).__name__}; expected text.")
-    start = _status(status)
-    project = create_project(namespace_slug, project_display_name, "RESTRICTED")
-    previous = get_active_run()
-    if previous is not None and started_here(previous):
-        previous.finish(status=RunStatus.FAILED)
-    run = Run(
-        project,
-        name or random_name(),
-        namespace_slug=namespace_slug,
-        description=description,
-        status=start,
-    )
-    set_active_run(run)
-    watch(run)
-    return run
-
-
-def log(
-    name: str,
-    value: Any,
-    step: int | None = None,
-    client: Any = None,  # noqa: ARG001 - documented
-) -> None:
-    """Record one value of a metric in the active run; see `Run.log`.
-
-    Raises:
-        InputValueError: There is no active run.
-    """
-    run = get_active_run()
-    if run is None:
-        raise InputValueError(
-            "No active run is set. Start one: afnio.tracking.init(namespace, project)."
-        )
-    run.log(name, value, step)
-
-
-def finish(status: RunStatus | str = RunStatus.COMPLETED) -> None:
-    """End the active run, if there is one."""
-    run = get_active_run()
-    if run is not None:
-        run.finish(status=status)
-
-
-def read_run(
-    path: str | os.PathLike[str],
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Read a run's directory, also while it is written or after a crash.
-
-    A run that says RUNNING though its process is gone from this machine is reported as
-    CRASHED.
-
-    Returns:
-        The contents of ``run.json``, and the events, oldest first.
-
-    Raises:
-        FileFormatError: It is not a run that this afnio can read.
-    """
-    directory = Path(path)
-    file = directory / RUN_FILE
-    if not file.exists():
-        raise FileFormatError(f"{directory} is not a run: it has no {RUN_FILE}.")
-    data = read_json(file)
-    if data.get("format") != _FORMAT or data.get("version", 0) > _VERSION:
-        raise FileFormatError(f"{file} is not a run file this afnio can read.")
-    if data["status"] == RunStatus.RUNNING and _is_gone(data):
-        data["status"] = RunStatus.CRASHED.value
-    return data, list(read_events(directory / EVENTS_FILE))
-
-
-def _is_gone(data: Mapping[str, Any]) -> bool:
-    if os.name != "posix" or data.get("host") != platform.node():
-        return False
-    try:
-        os.kill(data["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

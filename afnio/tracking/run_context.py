@@ -14,8 +14,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from afnio._text import shorten
 from afnio.errors import AfnioError
@@ -26,11 +27,25 @@ if TYPE_CHECKING:
 _here: Final[ContextVar[Run | None]] = ContextVar("afnio_active_run", default=None)
 
 
+class Closable(Protocol):
+    """What has to be ended before the process is."""
+
+    uuid: str
+    pid: int
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End it."""
+
+
 class _Process:
-    """What all threads share: the default run, and the runs to finish at exit."""
+    """What all threads share: the default run, and the runs to finish at exit.
+
+    ``opened`` has the directories of all runs that this process has written.
+    """
 
     default: Run | None = None
-    unfinished: Final[dict[str, Run]] = {}
+    unfinished: Final[dict[str, Closable]] = {}
+    opened: Final[set[Path]] = set()
     hooked: bool = False
 
 
@@ -44,6 +59,8 @@ def get_active_run() -> Run | None:
 
 def set_active_run(run: Run | None) -> None:
     """Make ``run`` the active one here; None clears it."""
+    if run is not None:
+        _Process.opened.add(run.path)
     shown = get_active_run()
     _here.set(run)
     if run is None or _Process.default is shown or _Process.default is None:
@@ -55,13 +72,29 @@ def started_here(run: Run) -> bool:
     return run.pid == os.getpid() and run.thread == threading.get_ident()
 
 
-def watch(run: Run) -> None:
+def watch(run: Closable) -> None:
     """Finish ``run`` when the process ends, unless that has happened before."""
     _Process.unfinished[run.uuid] = run
     if not _Process.hooked:
         _Process.hooked = True
         _chain_excepthook()
         atexit.register(finish_all)
+
+
+def finish_before_others() -> None:
+    """Make the end of runs the next thing to happen at exit.
+
+    Libraries of loggers close themselves at exit, and what is registered last runs
+    first: a run has to end before that.
+    """
+    if _Process.hooked:
+        atexit.unregister(finish_all)
+        atexit.register(finish_all)
+
+
+def was_opened(path: Path) -> bool:
+    """Whether this process has had the run in a directory open before."""
+    return path in _Process.opened
 
 
 def unwatch(run: Run) -> None:

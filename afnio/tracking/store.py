@@ -69,6 +69,24 @@ def claim(parent: Path, name: str) -> tuple[Path, str]:
     raise AssertionError  # pragma: no cover - count() does not end
 
 
+def save_prompt(folder: Path, name: str, value: Any) -> None:
+    """Keep a prompt in ``folder``: its first value, and its latest, as text.
+
+    Args:
+        folder: The prompts of a run.
+        name: What the parameter is called.
+        value: Its text; anything else is written as JSON.
+    """
+    own = folder / file_name(name)
+    own.mkdir(parents=True, exist_ok=True)
+    if not isinstance(value, str):
+        value = json.dumps(value, indent=1, ensure_ascii=False)
+    payload = value.encode("utf-8", "surrogatepass")
+    for file in (own / "initial.txt", own / "last.txt"):
+        if file.name == "last.txt" or not file.exists():
+            file.write_bytes(payload)
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Replace ``path`` by ``data`` in one step: readers see the old or the new file."""
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DecisionLine",
     "Difference",
+    "ExampleChange",
     "ParameterChange",
     "RoleUsage",
     "Summary",
@@ -91,6 +92,20 @@ class DecisionLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleChange:
+    """A test sample whose score has changed between the first look and the last."""
+
+    input: str
+    target: str
+    before: str
+    """The answer at the first look."""
+    after: str
+    """The answer at the last look."""
+    score_before: float
+    score_after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleUsage:
     """What the model calls of one role have used; add two to total them."""
 
@@ -130,6 +145,8 @@ class Summary:
 
     looks: tuple[TestLook, ...] = ()
     """All looks at the test set; the first is "before", the last "after"."""
+    examples: tuple[ExampleChange, ...] = ()
+    """Of the samples that changed most: one that got better, one that got worse."""
     parameters: tuple[ParameterChange, ...] = ()
     decisions: tuple[DecisionLine, ...] = ()
     usage: Mapping[str, RoleUsage] = field(default_factory=dict)
@@ -147,6 +164,7 @@ class Summary:
     best_path: str | None = None
     last_path: str | None = None
     run_path: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def difference(self) -> Difference | None:
@@ -193,6 +211,46 @@ def compare(first: TestLook, last: TestLook) -> Difference | None:
         higher=found.wins,
         lower=found.losses,
         samples=found.n,
+    )
+
+
+def examples_from(
+    first: Sequence[Mapping[str, Any]],
+    last: Sequence[Mapping[str, Any]],
+    *,
+    higher_is_better: bool,
+) -> tuple[ExampleChange, ...]:
+    """Return the sample that got better most, and the one that got worse most.
+
+    Args:
+        first: Outcomes of the first look: ``key, input, output, target, score``.
+        last: Those of the last look.
+        higher_is_better: Whether high scores are good.
+    """
+    sign = 1 if higher_is_better else -1
+    before = {row["key"]: row for row in first}
+    pairs = [(before[row["key"]], row) for row in last if row["key"] in before]
+
+    def gain(pair: tuple[Mapping[str, Any], Mapping[str, Any]]) -> float:
+        return sign * (float(pair[1]["score"]) - float(pair[0]["score"]))
+
+    def length(pair: tuple[Mapping[str, Any], Mapping[str, Any]]) -> int:
+        return sum(len(str(row.get("output"))) for row in pair)
+
+    best = max(pairs, key=lambda pair: (gain(pair), -length(pair)), default=None)
+    worst = min(pairs, key=lambda pair: (gain(pair), length(pair)), default=None)
+    chosen = [best] if best and gain(best) > 0 else []
+    chosen += [worst] if worst and gain(worst) < 0 else []
+    return tuple(
+        ExampleChange(
+            input=str(old.get("input", "")),
+            target=str(old.get("target", "")),
+            before=str(old["output"]),
+            after=str(new["output"]),
+            score_before=float(old["score"]),
+            score_after=float(new["score"]),
+        )
+        for old, new in chosen
     )
 
 

@@ -7,18 +7,65 @@ import base64
 import math
 import random
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from afnio import serialization
 from afnio._dispatch import in_thread
+from afnio._files import write_atomic
+from afnio._state.encode import fragment
 from afnio._text import describe
 from afnio.errors import FileFormatError, InputTypeError, InputValueError
+from afnio.models._counts import DIGEST_BYTES
+from afnio.models._sampling import restore_samples, sample_mark
+from afnio.optim import Optimizer
+from afnio.optim.records import StepRecord
 
 BEST_FILE: Final = "best.json"
 LAST_FILE: Final = "last.json"
+SAMPLES_FILE: Final = "samples.bin"
+"""Questions asked under a cache, eight bytes each; checkpoints say how many count."""
+
 _KEYS: Final = ("epoch", "batch", "agent_state_dict", "optimizer_state_dict", "trainer")
+
+
+class Encoded:
+    """What optimizers have decided, encoded once for all the checkpoints it is in.
+
+    A decision never changes, so that a step costs what it adds, not what there is.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[int, tuple[StepRecord, Any]] = {}
+
+    def state_of(self, optimizer: Any) -> Any:
+        """Return an optimizer's ``state_dict()``, its history ready to be written."""
+        if not isinstance(optimizer, Optimizer):
+            return optimizer.state_dict()
+        with _without_history(optimizer) as records:
+            state = optimizer.state_dict()
+        return {**state, "history": [self._part(record) for record in records]}
+
+    def _part(self, record: StepRecord) -> Any:
+        known = self._parts.get(id(record))
+        if known is None or known[0] is not record:
+            part: Any = record.to_dict()
+            with suppress(InputValueError):  # it holds more than plain values
+                part = fragment(part)
+            known = self._parts[id(record)] = (record, part)
+        return known[1]
+
+
+@contextmanager
+def _without_history(optimizer: Optimizer) -> Iterator[list[StepRecord]]:
+    """Take the records out while the rest of the state is read: they are many."""
+    records, optimizer.history = optimizer.history, []
+    try:
+        yield records
+    finally:
+        optimizer.history = records
 
 
 class Checkpoints:
@@ -38,6 +85,12 @@ class Checkpoints:
         self.best_path: Path | None = None
         self.last_path: Path | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._samples_mode: Literal["ab", "wb"] = "wb"
+
+    @property
+    def last_file(self) -> Path:
+        """Where the state of the last step is written."""
+        return self._folder / LAST_FILE
 
     def go_on_from(self, file: Path, best_score: float | None) -> None:
         """Take over the files of a fit that is resumed, until newer ones are written.
@@ -50,6 +103,28 @@ class Checkpoints:
         self.last_path, self.best_score = file, best_score
         self.best_path = best if best.is_file() else None
 
+    async def restore_samples(self, source: Path, mark: int) -> None:
+        """Count questions on from a checkpoint's mark, under the cache in force.
+
+        Args:
+            source: The folder that the checkpoint is in.
+            mark: Questions asked when it was made.
+
+        Raises:
+            FileFormatError: The file beside the checkpoint is gone, or too short.
+        """
+        if not sample_mark() and not mark:
+            return
+        log = await in_thread(_read_samples, source / SAMPLES_FILE)
+        restore_samples(log, mark)
+        if self.enabled:
+            await in_thread(self._keep_samples, log[: mark * DIGEST_BYTES])
+
+    def _keep_samples(self, log: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(self._folder / SAMPLES_FILE, log)
+        self._samples_mode = "ab"
+
     def beats_best(self, score: float | None) -> bool:
         """Whether ``score`` is at least as good as the best so far, and note it."""
         if score is None or math.isnan(score):
@@ -60,15 +135,18 @@ class Checkpoints:
         self.best_score = score
         return True
 
-    async def save(self, checkpoint: Mapping[str, Any], *, is_best: bool) -> None:
+    async def save(
+        self, checkpoint: Mapping[str, Any], *, is_best: bool, samples: bytes = b""
+    ) -> None:
         """Write ``last.json`` and, before it, ``best.json`` if wanted.
 
         It returns when the checkpoint before this one is on disk; this one is written
-        while the next step waits for its models. `flush` waits for it.
+        while the next step waits for its models. `flush` waits for it. Before either
+        file, ``samples`` goes to the end of ``samples.bin``.
         """
         await self.flush()
         names = [BEST_FILE, LAST_FILE] if is_best else [LAST_FILE]
-        self._writing = asyncio.ensure_future(self._write(names, checkpoint))
+        self._writing = asyncio.ensure_future(self._write(names, checkpoint, samples))
 
     async def flush(self) -> None:
         """Wait until everything is on disk, also when cancelled meanwhile.
@@ -91,11 +169,19 @@ class Checkpoints:
         if self.best_path is None:
             await self._write([BEST_FILE], checkpoint)
 
-    async def _write(self, names: list[str], checkpoint: Mapping[str, Any]) -> None:
-        await in_thread(self._write_now, names, dict(checkpoint))
+    async def _write(
+        self, names: list[str], checkpoint: Mapping[str, Any], samples: bytes = b""
+    ) -> None:
+        await in_thread(self._write_now, names, dict(checkpoint), samples)
 
-    def _write_now(self, names: list[str], checkpoint: dict[str, Any]) -> None:
+    def _write_now(
+        self, names: list[str], checkpoint: dict[str, Any], samples: bytes
+    ) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        if samples:
+            with (self._folder / SAMPLES_FILE).open(self._samples_mode) as file:
+                file.write(samples)
+            self._samples_mode = "ab"
         for name in names:
             path = self._folder / name
             serialization.save(checkpoint, path)
@@ -132,6 +218,10 @@ async def read_checkpoint(
             f"{', '.join(sorted(missing))}."
         )
     return file, checkpoint
+
+
+def _read_samples(file: Path) -> bytes:
+    return file.read_bytes() if file.is_file() else b""
 
 
 def _load(file: Path) -> Any:

@@ -1,13 +1,20 @@
-"""Where progress is shown: a live bar on terminals, plain lines everywhere else."""
+"""Where progress is shown: a bar in terminals and notebooks, plain lines elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from html import escape
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_KEPT_LINES: Final = 100
+_REDRAW_S: Final = 0.5
+"""Seconds between two updates of a notebook's output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,8 @@ def display_for(
     console: Console, every_s: float, clock: Callable[[], float]
 ) -> Display:
     """Return what suits the console."""
+    if console.is_jupyter and find_spec("IPython") is not None:
+        return Notebook(clock)
     live = console.is_terminal and not console.is_dumb_terminal
     if live and not console.is_jupyter:
         return Bars(console)
@@ -56,7 +65,7 @@ def _print(console: Console, text: str) -> None:
 
 
 class Lines:
-    """A line now and then, for logs and notebooks."""
+    """A line now and then, for logs."""
 
     def __init__(
         self, console: Console, every_s: float, clock: Callable[[], float]
@@ -142,3 +151,68 @@ class Bars:
     def close(self) -> None:
         """Remove the bar."""
         self._progress.stop()
+
+
+class Notebook:
+    """One output below the cell, updated in place, without widgets.
+
+    Phases that are over stay in it, the oldest ones cut away.
+
+    Args:
+        clock: Tells seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        display = import_module("IPython.display").display
+        self._clock = clock
+        self._lines: list[str] = []
+        self._cut = 0
+        self._shown: Shown | None = None
+        self._next = 0.0
+        self._handle: Any = display(self._bundle(), raw=True, display_id=True)
+
+    def begin(self, shown: Shown) -> None:
+        """Show a new bar."""
+        self._shown = shown
+        self._draw()
+
+    def update(self, shown: Shown) -> None:
+        """Move the bar, unless it has moved a moment ago."""
+        self._shown = shown
+        if self._clock() >= self._next:
+            self._draw()
+
+    def end(self, shown: Shown) -> None:
+        """Turn the bar into a line."""
+        self._shown = None
+        self.say(f"{shown.head} {shown.results}".rstrip())
+
+    def say(self, text: str) -> None:
+        """Add a line above the bar."""
+        self._lines.append(text)
+        if len(self._lines) > _KEPT_LINES:
+            self._cut += 1
+            del self._lines[0]
+        self._draw()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._shown = None
+        self._draw()
+
+    def _draw(self) -> None:
+        self._next = self._clock() + _REDRAW_S
+        self._handle.update(self._bundle(), raw=True)
+
+    def _bundle(self) -> dict[str, str]:
+        """Return the output as text, and as HTML for those who show it."""
+        lines = [f"[{self._cut} lines cut here]"] if self._cut else []
+        lines += self._lines
+        text, bar = "\n".join(lines), ""
+        if (now := self._shown) is not None:
+            about = " ".join(p for p in (now.head, now.activity, now.results) if p)
+            size = "" if now.total is None else f' max="{now.total}" value="{now.done}"'
+            bar = f"<progress{size}></progress> {escape(about)}"
+            text = f"{text}\n{about}".lstrip()
+        html = f"<pre>{escape(chr(10).join(lines))}</pre>{bar}"
+        return {"text/plain": text, "text/html": html}

@@ -21,13 +21,16 @@ from afnio.trainer._samples import SampleScores
 from afnio.trainer._steps import StepOutput, get_batch_size, parse_output
 
 if TYPE_CHECKING:
-    from afnio.trainer.trainer import Trainer
+    from afnio.trainer._state import TrainerState
 
 IN_FLIGHT: Final = 512
 """Batches dispatched before the first of them is read."""
 
 MAX_BLOCKS: Final = 5
 """Parts that validation batches are divided into, for gates that look early."""
+
+MAX_OUTCOMES: Final = 500
+"""Samples of a pass whose inputs and outputs are kept."""
 
 PREFIXES: Final = {"validation": "val_", "test": "test_"}
 """What the names of metrics start with."""
@@ -38,8 +41,8 @@ class Evaluation:
     """What a pass over some batches found."""
 
     meter: Meter = field(default_factory=Meter)
-    scores: SampleScores = field(default_factory=SampleScores)
-    """One per sample, where evaluators have noted them; of a test only."""
+    scores: SampleScores = field(default_factory=lambda: SampleScores(MAX_OUTCOMES))
+    """One per sample, where evaluators have noted them."""
     outputs: list[Any] = field(default_factory=list)
     """What ``predict_step`` returned."""
     batches: int = 0
@@ -67,7 +70,7 @@ class EvaluationLoop:
     The metrics so far are in ``trainer.logged_metrics`` while it runs.
     """
 
-    def __init__(self, trainer: Trainer, agent: Module, kind: str) -> None:
+    def __init__(self, trainer: TrainerState, agent: Module, kind: str) -> None:
         self._trainer = trainer
         self._agent = agent
         self._kind = kind
@@ -136,8 +139,9 @@ class EvaluationLoop:
             await output.settle()
             size = weight_of(batch)
             self._found.meter.add(output.metrics(), size)
-            if self._kind == "test":
-                self._found.scores.add(batch, size, output.sample_scores())
+            evidence = output.evidence()
+            scores = [float(each.score) for each in evidence]
+            self._found.scores.add(batch, size, scores, evidence)
             means = self._found.meter.means(PREFIXES[self._kind])
             self._trainer.logged_metrics.update(means)
             return output.raw

@@ -14,7 +14,7 @@ from afnio.errors import AfnioError
 from afnio.trainer.callbacks import Callback
 
 if TYPE_CHECKING:
-    from afnio.trainer.trainer import Trainer
+    from afnio.trainer._state import TrainerState
 
 _END: Final = object()
 
@@ -23,7 +23,9 @@ class MissingHookError(AfnioError, NotImplementedError, AttributeError):
     """An agent lacks a step that the Trainer has to call."""
 
 
-async def fire(trainer: Trainer, agent: Module, name: str, *args: Any) -> list[Any]:
+async def fire(
+    trainer: TrainerState, agent: Module, name: str, *args: Any
+) -> list[Any]:
     """Call the hook ``name`` of every callback, then of the agent, in order.
 
     Callbacks get the trainer and the agent first. What hooks do nothing is not called.
@@ -38,7 +40,7 @@ async def fire(trainer: Trainer, agent: Module, name: str, *args: Any) -> list[A
 
 
 async def fire_callbacks(
-    trainer: Trainer, agent: Module, name: str, *args: Any
+    trainer: TrainerState, agent: Module, name: str, *args: Any
 ) -> list[Any]:
     """Call the hook ``name`` of every callback, in order; return what they returned."""
     return [

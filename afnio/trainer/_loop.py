@@ -7,17 +7,31 @@ import random
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from afnio._dispatch import call_user
 from afnio.cognitive.modules.module import Module
 from afnio.errors import BudgetError, InputValueError
 from afnio.models import Budget
-from afnio.trainer._checkpoint import clients_of, loader_state, set_loader_state
-from afnio.trainer._evaluate import EvaluationLoop, ValidationClosure, weight_of
+from afnio.models._counts import DIGEST_BYTES
+from afnio.models._sampling import sample_log
+from afnio.trainer._checkpoint import (
+    Encoded,
+    clients_of,
+    loader_state,
+    set_loader_state,
+)
+from afnio.trainer._evaluate import (
+    Evaluation,
+    EvaluationLoop,
+    ValidationClosure,
+    weight_of,
+)
 from afnio.trainer._hooks import fire, has, modes_kept, windows
-from afnio.trainer._metrics import Meter, Record
+from afnio.trainer._metrics import Meter, Record, interval_of
 from afnio.trainer._optimize import StepRunner, Window, as_optimizers, needs_closure
+from afnio.trainer._origin import origin
 from afnio.trainer._resume import Position, apply_checkpoint, make_checkpoint
 from afnio.trainer._settings import Settings
 from afnio.trainer._sink import decisions_recorded
@@ -45,6 +59,7 @@ class FitLoop:
         at: Where it stands.
         meter: The training metrics of the epoch so far.
         val_state: The validation loader's state when its batches were read.
+        asked: How many questions, asked under a cache, the checkpoints know.
     """
 
     def __init__(self, trainer: Trainer, agent: Module, loaders: Loaders) -> None:
@@ -56,18 +71,24 @@ class FitLoop:
         self.meter = Meter()
         self.val_state: Any = None
         self.budget = _budget(trainer.settings)
+        self.encoded = Encoded()
+        self.asked = 0
         self._val_batches: list[Any] = []
         self._steps_here = 0
         self._started = trainer.clock()
 
-    async def run(self, checkpoint: Any = None) -> None:
+    async def run(self, read: tuple[Path, Any] | None = None) -> None:
         """Fit.
+
+        Args:
+            read: The checkpoint to go on from, and where it is.
 
         Raises:
             BudgetError: The budget does not even suffice for one step.
         """
         with modes_kept(self.agent):
-            await self._configure(checkpoint)
+            await self._configure(read)
+            self._tell_start(None if read is None else read[0])
             runner = StepRunner(
                 self.trainer, self.agent, self.optimizers, await self._closure()
             )
@@ -86,20 +107,35 @@ class FitLoop:
             await self._fire("on_train_end")
             await self._fire("on_fit_end")
 
-    async def _configure(self, checkpoint: Any) -> None:
+    async def _configure(self, read: tuple[Path, Any] | None) -> None:
         made = None
         if self.agent.automatic_optimization or has(self.agent, "configure_optimizers"):
             made = await call_user(self.agent.configure_optimizers)
         self.optimizers = self.trainer.optimizers = as_optimizers(made)
+        if not self.optimizers and self.agent.automatic_optimization:
+            self.trainer.warn(
+                f"{type(self.agent).__name__}.configure_optimizers() returned no "
+                "optimizer: nothing will be trained. Return one, or set "
+                "automatic_optimization = False and step in training_step()."
+            )
         self.agent._optimizers = made
         if self.trainer.watches_found_clients:
             found = [clients_of(optimizer) for optimizer in self.optimizers]
             self.trainer.spend.watch_also(c for each in found for c in each.values())
         self._note_start()
-        if checkpoint is not None:
+        if read is not None:
+            file, checkpoint = read
             await apply_checkpoint(self, checkpoint)
+            await self.trainer.checkpoints.restore_samples(file.parent, self.asked)
         elif self.trainer.settings.seed is not None:
             random.seed(self.trainer.settings.seed)
+
+    def _tell_start(self, resumed_from: Path | None) -> None:
+        """Tell the run, if there is one, what is about to be trained."""
+        if self.trainer.sink.active:
+            self.trainer.count_fit()
+            self.trainer.sink.describe(**origin(self))
+            self.trainer.journal.fit_start(self, resumed_from)
 
     def _note_start(self) -> None:
         """Note what is about to be trained, the first time it is."""
@@ -214,6 +250,7 @@ class FitLoop:
             step=self.at.step,
         )
         await trainer.add_record(self.agent, record)
+        trainer.journal.usage("fit", whole=False)
         for (number, batch), output in zip(window, outputs, strict=True):
             raw = None if output is None else output.raw
             await self._fire("on_train_batch_end", raw, batch, number)
@@ -223,17 +260,30 @@ class FitLoop:
     def _measure(self, window: Window, outputs: Sequence[StepOutput | None]) -> Meter:
         own = Meter()
         for (_, batch), output in zip(window, outputs, strict=True):
+            size = weight_of(batch)
+            self.trainer.journal.saw(batch, size)
             if output is not None:
                 for meter in (own, self.meter):
-                    meter.add(output.metrics(), weight_of(batch))
+                    meter.add(output.metrics(), size)
         return own
 
     async def _finish_epoch(self, epoch: int) -> None:
         self.at.caught_up()
+        trainer, interval = self.trainer, None
         metrics, samples = self.meter.means("train_"), self.meter.samples
+        trainer.journal.epoch_end()
+        if not samples and self.agent.automatic_optimization and not self.at.is_cut:
+            trainer.warn(
+                f"{type(self.agent).__name__}.training_step() returned None for every "
+                "batch of an epoch: nothing was trained. Return (score, explanation), "
+                "or a dict with that pair as 'loss'."
+            )
         if self.loaders.val is not None:
-            loop = EvaluationLoop(self.trainer, self.agent, "validation")
-            metrics |= (await loop.run(self._val_batches)).meter.means("val_")
+            loop = EvaluationLoop(trainer, self.agent, "validation")
+            found = await loop.run(self._val_batches)
+            metrics |= found.meter.means("val_")
+            interval = interval_of(found.scores.sorted()[0])
+            self._name_val_data(found)
         metrics["total_cost($)"] = self.trainer.total_cost
         self.trainer.logged_metrics.update(metrics)
         self.trainer.sink.metrics(metrics, step=epoch)
@@ -243,17 +293,27 @@ class FitLoop:
             samples=samples,
             epoch=epoch,
             step=self.at.step,
+            interval=interval,
         )
-        await self.trainer.add_record(self.agent, record)
+        trainer.journal.parameters(self.agent)
+        await trainer.add_record(self.agent, record)
+        trainer.journal.usage("fit")
         await self._fire("on_train_epoch_end")
         self.at.end_epoch(epoch)
         best = self.trainer.checkpoints.beats_best(self._monitored(metrics))
         await self._save(is_best=best)
 
+    def _name_val_data(self, found: Evaluation) -> None:
+        _, name = found.scores.sorted()
+        self.trainer.journal.data("validation", name, len(found.scores))
+
     async def _save(self, *, is_best: bool) -> None:
         files = self.trainer.checkpoints
         if files.enabled:
-            await files.save(await make_checkpoint(self), is_best=is_best)
+            asked = sample_log(self.asked)
+            self.asked += len(asked) // DIGEST_BYTES
+            made = await make_checkpoint(self)
+            await files.save(made, is_best=is_best, samples=asked)
 
     def _monitored(self, metrics: dict[str, float]) -> float | None:
         name = self.trainer.settings.monitor

@@ -33,9 +33,10 @@ class Record:
     step: int = 0
     """Training steps so far."""
     interval: tuple[float, float] | None = None
-    """95 % confidence interval of the mean score; of a test with evidence only."""
+    """95 % confidence interval of the mean score, where samples have scores: of a test
+    or validation, and of an epoch's validation."""
     scores: tuple[float, ...] = ()
-    """Of a test with evidence: one per sample, in an order of the samples alone."""
+    """Of a test or validation: one per sample, in an order of the samples alone."""
     sample_set: str = ""
     """Equal for tests on the same samples; empty if that is not known."""
     _saved: Fragment | None = field(default=None, init=False, repr=False, compare=False)
@@ -44,6 +45,8 @@ class Record:
         """Return plain data, for JSON; what is empty is left out."""
         values = {item.name: getattr(self, item.name) for item in _FIELDS}
         values["metrics"] = dict(self.metrics)
+        for name in ("interval", "scores"):
+            values[name] = values[name] and list(values[name])
         return {n: v for n, v in values.items() if v is not None and v not in ("", ())}
 
     def to_json(self) -> str:

@@ -66,11 +66,13 @@ class StepRunner:
         return outputs
 
     async def _update(self, roots: list[Any]) -> None:
+        self._trainer.journal.graph(roots[0])
         for root in roots:
             await self._fire("on_before_backward", root)
         with self._credit():
             await self._retrying(lambda: abackward(roots))
         await self._fire("on_after_backward")
+        self._trainer.journal.evidence(self._agent)
         for optimizer in self._optimizers:
             await self._fire("on_before_optimizer_step", optimizer)
             await self._retrying(lambda each=optimizer: self._step(each))  # type: ignore[misc]
@@ -114,6 +116,7 @@ class StepRunner:
             except ModelError as error:
                 if not error.retryable:
                     raise
+                self._trainer.retries += 1
                 _logger.warning("%s; %d retries left", error, left)
         return await work()
 

@@ -104,7 +104,7 @@ class Position:
 async def make_checkpoint(loop: FitLoop) -> dict[str, Any]:
     """Return everything that is needed to go on from here."""
     trainer, at = loop.trainer, loop.at
-    states = [optimizer.state_dict() for optimizer in loop.optimizers]
+    states = [loop.encoded.state_of(optimizer) for optimizer in loop.optimizers]
     checkpoint: dict[str, Any] = {
         "epoch": at.epoch,
         "batch": at.batch,
@@ -126,6 +126,9 @@ async def make_checkpoint(loop: FitLoop) -> dict[str, Any]:
             "best_score": trainer.checkpoints.best_score,
             "stop_reason": trainer.stop_reason,
             "test_looks": trainer.test_looks,
+            "run": trainer.run_uuid,
+            "fit": trainer.fit_number,
+            "asked": loop.asked,
             "budget": None if loop.budget is None else loop.budget.state_dict(),
             "callbacks": _callback_states(trainer.callbacks),
         },
@@ -168,6 +171,7 @@ async def apply_checkpoint(loop: FitLoop, checkpoint: Mapping[str, Any]) -> None
         pending_random=state["random"],
     )
     loop.meter.load_state_dict(state["meter"])
+    loop.asked = state.get("asked", 0)
     if loop.budget is not None and state["budget"] is not None:
         loop.budget.load_state_dict(state["budget"])
     _restore_trainer(loop, state)
@@ -187,7 +191,8 @@ def _restore_trainer(loop: FitLoop, state: Mapping[str, Any]) -> None:
         for optimizer in loop.optimizers
         for record in getattr(optimizer, "history", ())
     ]
-    trainer.test_looks += state["test_looks"]
+    trainer.test_looks += state["test_looks"] - trainer.reused_looks
+    trainer.reused_looks = 0
     trainer.global_step, trainer.current_epoch = loop.at.step, loop.at.epoch
     if state["stop_reason"]:
         trainer.stop(state["stop_reason"])

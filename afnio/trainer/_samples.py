@@ -1,4 +1,4 @@
-"""Names for samples, so that two looks at them can be paired."""
+"""Names for samples, so that two looks can be paired, and what became of them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from afnio._text import cut_middle
 from afnio._variable import Variable
+from afnio.autodiff.evidence import Evidence
 
 _DIGITS: Final = 16
+
+TEXT_LIMIT: Final = 400
+"""Characters kept of an input, an output or a target."""
+
+Outcome = dict[str, Any]
+"""One sample: ``key, input, output, target, score, success``."""
 
 
 class SampleScores:
@@ -17,20 +25,45 @@ class SampleScores:
 
     A sample is known by its contents; so passes in another order, or in other batches,
     can be paired too.
+
+    Args:
+        outcomes: How many samples to keep inputs and outputs of.
+
+    Attributes:
+        outcomes: Those, in the order they came; none if samples have no stable form.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outcomes: int = 0) -> None:
         self._scores: list[float] = []
         self._keys: list[str] | None = []
+        self._room = outcomes
+        self.outcomes: list[Outcome] = []
 
-    def add(self, batch: Any, size: int, scores: Sequence[float]) -> None:
-        """Note the scores of a batch of ``size`` samples."""
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def add(
+        self,
+        batch: Any,
+        size: int,
+        scores: Sequence[float],
+        evidence: Sequence[Evidence] = (),
+    ) -> None:
+        """Note the scores of a batch of ``size`` samples, and what they rest on."""
         self._scores += scores
         keys = sample_keys(batch, size) if len(scores) == size else None
         if keys is None:
             self._keys = None
-        elif self._keys is not None:
+            self.outcomes.clear()
+            return
+        if self._keys is not None:
             self._keys += keys
+            if len(evidence) == size:
+                room = max(0, self._room - len(self.outcomes))
+                for number, (key, each) in enumerate(
+                    zip(keys[:room], evidence[:room], strict=True)
+                ):
+                    self.outcomes.append(_outcome(key, batch, number, size, each))
 
     def sorted(self) -> tuple[tuple[float, ...], str]:
         """Return scores in an order that depends on the samples alone, and their name.
@@ -40,8 +73,42 @@ class SampleScores:
         if not self._keys:
             return tuple(self._scores), ""
         order = sorted(range(len(self._keys)), key=self._keys.__getitem__)
-        name = _digest("".join(self._keys[number] for number in order))
+        name = name_of(self._keys)
         return tuple(self._scores[number] for number in order), name
+
+
+def name_of(keys: Sequence[str]) -> str:
+    """Return the name of a set of samples, whatever their order."""
+    return _digest("".join(sorted(keys)))
+
+
+def _outcome(key: str, batch: Any, number: int, size: int, each: Evidence) -> Outcome:
+    return {
+        "key": key,
+        "input": short(_without(_sample(batch, number, size), each.target)),
+        "output": short(each.output),
+        "target": short(each.target),
+        "score": each.score,
+        "success": each.success,
+    }
+
+
+def short(value: Any) -> str:
+    """Return a value as text, its middle cut out if it is long."""
+    if not isinstance(value, str):
+        value = "" if value is None else json.dumps(value, ensure_ascii=False)
+    return cut_middle(value, TEXT_LIMIT)
+
+
+def _without(sample: Any, target: Any) -> Any:
+    """Leave the target out of a sample, where it is a part of its own."""
+    if isinstance(sample, Mapping):
+        named = {name: part for name, part in sample.items() if part != target}
+        return next(iter(named.values())) if len(named) == 1 else named or sample
+    if isinstance(sample, list):
+        left = [part for part in sample if part != target]
+        return left[0] if len(left) == 1 else left or sample
+    return sample
 
 
 def sample_keys(batch: Any, size: int) -> list[str] | None:

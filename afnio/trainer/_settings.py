@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypedDict
 
+from afnio._text import closest, describe
 from afnio.errors import InputTypeError, InputValueError
 
 DEFAULT_EPOCHS: Final = 10
 _COUNTS: Final = ("max_epochs", "max_steps", "max_calls", "max_retries")
 _AMOUNTS: Final = ("max_time", "max_cost")
 _POSITIVE: Final = ("accumulate_grad_batches", "concurrent_steps")
+_HABITS: Final = {
+    "callbacks",
+    "default_root_dir",
+    "enable_agent_summary",
+    "enable_checkpointing",
+    "enable_progress_bar",
+    "loggers",
+}
 
 
 class TrainerOptions(TypedDict, total=False):
@@ -74,6 +84,7 @@ class Settings:
     """Whether high values of ``monitor`` are good, as scores (called loss) are."""
 
     def __post_init__(self) -> None:
+        self._check_others()
         for name in (*_COUNTS, *_POSITIVE):
             self._check(name, int, "an int")
         for name in _AMOUNTS:
@@ -83,6 +94,22 @@ class Settings:
                 raise InputValueError(
                     f"{name} is {getattr(self, name)}; expected >= 1."
                 )
+
+    def _check_others(self) -> None:
+        if self.monitor is not None and not isinstance(self.monitor, str):
+            raise InputTypeError(
+                f"monitor is {type(self.monitor).__name__}; expected a metric's name "
+                "or None."
+            )
+        if not isinstance(self.higher_is_better, bool):
+            raise InputTypeError(
+                f"higher_is_better is {type(self.higher_is_better).__name__}; expected "
+                "True or False."
+            )
+        if self.seed is not None and not isinstance(self.seed, (int, str)):
+            raise InputTypeError(
+                f"seed is {type(self.seed).__name__}; expected an int or None."
+            )
 
     def _check(self, name: str, kind: Any, words: str) -> None:
         value = getattr(self, name)
@@ -110,6 +137,53 @@ def settings_from(max_epochs: int | None, options: TrainerOptions) -> Settings:
     known = {field.name for field in fields(Settings)}
     if unknown := sorted(set(options) - known):
         raise InputTypeError(
-            f"Trainer has no option {unknown[0]!r}; it has {', '.join(sorted(known))}."
+            f"Trainer has no option {unknown[0]!r}; "
+            f"{closest(unknown[0], known | _HABITS)}"
         )
     return Settings(max_epochs=max_epochs, **options)
+
+
+def check_habits(given: tuple[Any, ...], switches: Mapping[str, Any]) -> None:
+    """Check what a Trainer takes besides its settings.
+
+    Args:
+        given: Positional arguments; there are none.
+        switches: What is True or False, by name.
+
+    Raises:
+        InputTypeError: There are, or a switch is neither.
+    """
+    if given:
+        raise InputTypeError(
+            "Trainer takes its options by name, such as "
+            f"Trainer(max_epochs={given[0]!r}); got {len(given)} without a name."
+        )
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise InputTypeError(
+                f"{name} is {type(value).__name__}; expected True or False."
+            )
+
+
+def checked_callbacks(callbacks: Any) -> list[Any]:
+    """Return the callbacks as a list.
+
+    Raises:
+        InputTypeError: It is no list, or holds a class or something without hooks.
+    """
+    if not isinstance(callbacks, Iterable) or isinstance(callbacks, (str, Mapping)):
+        raise InputTypeError(
+            f"callbacks must be a list of callbacks, got {describe(callbacks)}."
+        )
+    found = list(callbacks)
+    for each in found:
+        if isinstance(each, type):
+            raise InputTypeError(
+                f"callbacks holds the class {each.__name__}; pass {each.__name__}()."
+            )
+        if not any(name.startswith("on_") or name == "setup" for name in dir(each)):
+            raise InputTypeError(
+                f"callbacks holds {describe(each)}, which has no hook; derive from "
+                "afnio.trainer.Callback."
+            )
+    return found

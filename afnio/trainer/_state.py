@@ -5,14 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Never, Unpack
 
 from afnio.cognitive.modules.module import Module
-from afnio.tracking import Summary, get_active_run
+from afnio.errors import InputTypeError
+from afnio.tracking import RunLogger, Summary, get_active_run
 from afnio.trainer._checkpoint import Checkpoints
+from afnio.trainer._journal import Journal
 from afnio.trainer._metrics import Record
 from afnio.trainer._progress import ProgressBar
-from afnio.trainer._settings import Settings, TrainerOptions, settings_from
+from afnio.trainer._recorded import Recordings
+from afnio.trainer._samples import Outcome
+from afnio.trainer._settings import (
+    Settings,
+    TrainerOptions,
+    check_habits,
+    checked_callbacks,
+    settings_from,
+)
 from afnio.trainer._sink import RunSink
 from afnio.trainer._spend import Spend
 from afnio.trainer._steps import get_batch_size
@@ -27,20 +37,27 @@ class TrainerState:
 
     def __init__(
         self,
-        *,
+        *positional: Never,
         max_epochs: int | None = None,
         enable_checkpointing: bool = True,
         enable_progress_bar: bool = True,
         enable_agent_summary: bool = True,
         default_root_dir: PathLike | None = None,
         callbacks: Iterable[Callback] = (),
+        loggers: Iterable[RunLogger] = (),
         **options: Unpack[TrainerOptions],
     ) -> None:
+        switches = {
+            "enable_agent_summary": enable_agent_summary,
+            "enable_checkpointing": enable_checkpointing,
+            "enable_progress_bar": enable_progress_bar,
+        }
+        check_habits(positional, switches)
         self.settings: Settings = settings_from(max_epochs, options)
         self.enable_checkpointing = enable_checkpointing
         self.enable_agent_summary = enable_agent_summary
-        self.default_root_dir = default_root_dir
-        self.callbacks: list[Any] = list(callbacks)
+        self.default_root_dir = _checked_root(default_root_dir)
+        self.callbacks = checked_callbacks(callbacks)
         if enable_progress_bar and not any(
             isinstance(callback, ProgressBar) for callback in self.callbacks
         ):
@@ -56,13 +73,21 @@ class TrainerState:
         self.decisions: list[Any] = []
         self.seconds: dict[str, float] = {}
         self.run_path: Path | None = None
+        self.run_uuid: str | None = None
+        self.fit_number = 1
         self.watches_found_clients = False
         self.stop_reason = ""
         self.monitor = self.settings.monitor or "train_loss"
         self.totals: dict[str, int | None] = {}
         self.clock: Callable[[], float] = time.monotonic
-        self.sink = RunSink()
+        self.sink = RunSink(loggers)
+        self.journal = Journal(self)
         self.spend = Spend()
+        self.warnings: list[str] = []
+        self.retries = 0
+        self.look_outcomes: list[list[Outcome]] = []
+        self.reused_looks = 0
+        self.recordings = Recordings()
         self.checkpoints = self.new_checkpoints()
 
     @property
@@ -127,6 +152,12 @@ class TrainerState:
         """Return how many samples ``batch`` holds; see `get_batch_size`."""
         return get_batch_size(batch)
 
+    def count_fit(self) -> None:
+        """Note which fit of the active run this is."""
+        if (run := get_active_run()) is not None:
+            run.fits += 1
+            self.run_uuid, self.fit_number = run.uuid, run.fits
+
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Count wall-clock time of a stage; a test from within a fit counts in both."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
@@ -143,3 +174,11 @@ class TrainerState:
             enabled=self.enable_checkpointing,
             higher_is_better=self.settings.higher_is_better,
         )
+
+
+def _checked_root(root: PathLike | None) -> PathLike | None:
+    if root is not None and not isinstance(root, (str, Path)):
+        raise InputTypeError(
+            f"default_root_dir is {type(root).__name__}; expected a path or None."
+        )
+    return root

@@ -8,6 +8,7 @@ from typing import Any
 
 from afnio._text import describe, shorten
 from afnio._variable import Variable
+from afnio.autodiff.evidence import Evidence
 from afnio.errors import InputTypeError, InputValueError
 
 
@@ -32,11 +33,10 @@ class StepOutput:
             for name, value in self.values.items()
         }
 
-    def sample_scores(self) -> list[float]:
-        """Return one score per sample where the evaluator has noted them, else []."""
-        loss = self.values["loss"]
-        scores = [evidence.score for evidence in loss.evidence]
-        return [float(s) for s in scores if isinstance(s, (int, float))]
+    def evidence(self) -> list[Evidence]:
+        """Return what the evaluator has noted per sample: those that have a score."""
+        records = self.values["loss"].evidence
+        return [each for each in records if isinstance(each.score, (int, float))]
 
 
 def parse_output(hook: str, output: Any) -> StepOutput | None:

@@ -6,7 +6,13 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from afnio.tracking import Summary, get_active_run
-from afnio.tracking.summary import DecisionLine, ParameterChange, look_from
+from afnio.tracking.summary import (
+    DecisionLine,
+    ExampleChange,
+    ParameterChange,
+    examples_from,
+    look_from,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +36,7 @@ def summarize(trainer: TrainerState) -> Summary:
     kept = trainer.run_path if run is None else run.path
     return Summary(
         looks=tuple(look_from(record.to_dict()) for record in trainer.tests),
+        examples=_examples(trainer),
         parameters=_parameters(trainer),
         decisions=tuple(map(_decision, trainer.decisions)),
         usage=trainer.spend.usage(),
@@ -43,7 +50,15 @@ def summarize(trainer: TrainerState) -> Summary:
         best_path=_text(trainer.best_path),
         last_path=_text(trainer.last_path),
         run_path=_text(kept),
+        warnings=tuple(trainer.warnings),
     )
+
+
+def _examples(trainer: TrainerState) -> tuple[ExampleChange, ...]:
+    if len(trainer.look_outcomes) < 2:  # noqa: PLR2004 - before and after
+        return ()
+    first, last = trainer.look_outcomes
+    return examples_from(first, last, higher_is_better=trainer.higher_is_better)
 
 
 def _parameters(trainer: TrainerState) -> tuple[ParameterChange, ...]:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from afnio._dispatch import on_loop, run_sync
+from afnio._dispatch import run_sync
 from afnio._text import describe
 from afnio.cognitive.modules.module import Module
 from afnio.errors import InputTypeError, InputValueError
 from afnio.trainer._checkpoint import read_checkpoint
-from afnio.trainer._evaluate import PREFIXES, Evaluation, EvaluationLoop, length_of
-from afnio.trainer._hooks import fire, fire_callbacks, require
+from afnio.trainer._evaluate import EvaluationLoop, length_of
+from afnio.trainer._hooks import require
 from afnio.trainer._loop import FitLoop, Loaders
-from afnio.trainer._metrics import Record, interval_of
 from afnio.trainer._progress import print_summary
-from afnio.trainer._spend import clients_in
-from afnio.trainer._state import PathLike, TrainerState
+from afnio.trainer._stages import Stages
+from afnio.trainer._state import PathLike
 from afnio.trainer._steps import get_batch_size
+from afnio.trainer._stopped import read_stopped, resumable
 
 __all__ = ["Trainer", "get_batch_size"]
 
-T = TypeVar("T")
 
-
-class Trainer(TrainerState):
+class Trainer(Stages):
     """Runs the training loop of a Module, and its validation, test and prediction.
 
     Steps and hooks of the Module may be ``def`` or ``async def``. ``loss`` keeps its
@@ -41,6 +38,8 @@ class Trainer(TrainerState):
         default_root_dir: Where checkpoints go; by default the active run's directory,
             or else the working directory.
         callbacks: Called around everything, in this order.
+        loggers: Where else everything is recorded: `afnio.tracking.RunLogger` objects,
+            which join the active run if there is one.
         **options: See `afnio.trainer.Settings`.
 
     Attributes:
@@ -96,7 +95,7 @@ class Trainer(TrainerState):
             KeyboardInterrupt: Ctrl-C; the message says how to resume.
         """
         args = (agent, train_dataloader, val_dataloader, ckpt_path, llm_clients)
-        with self._resumable():
+        with resumable(self):
             run_sync(self.afit(*args))
 
     async def afit(
@@ -130,28 +129,17 @@ class Trainer(TrainerState):
         self.monitor = self.settings.monitor or default
         self.totals["train"] = length_of(loaders.train)
         self.checkpoints = self.new_checkpoints()
+        if path is None:
+            read = await read_stopped(self.checkpoints.last_file)
         if read is not None:
             self.checkpoints.go_on_from(read[0], read[1]["trainer"]["best_score"])
         if self.enable_agent_summary:
             print_summary(agent)
         try:
-            await FitLoop(self, agent, loaders).run(read and read[1])
+            await FitLoop(self, agent, loaders).run(read)
         finally:
             await self.checkpoints.flush()
-
-    @contextmanager
-    def _resumable(self) -> Iterator[None]:
-        """Say how to go on, if Ctrl-C ends the block."""
-        try:
-            yield
-        except KeyboardInterrupt as stop:
-            if (path := self.last_path) is None:
-                raise
-            message = (
-                f"stopped after step {self.global_step}; to go on from there, call "
-                f"fit(..., ckpt_path={str(path)!r})."
-            )
-            raise KeyboardInterrupt(message) from stop
+            self.journal.fit_end()
 
     # -- validate, test, predict ----------------------------------------------------
 
@@ -193,9 +181,7 @@ class Trainer(TrainerState):
     ) -> dict[str, float]:
         """Await what `validate` does."""
         work = self._evaluation(agent, val_dataloader, ckpt_path, "validation")
-        found = await self._staged("validate", agent, llm_clients, work)
-        await self._log("validate", PREFIXES["validation"], agent, found)
-        return found.meter.means()
+        return await self._staged("validate", agent, llm_clients, work)
 
     def test(
         self,
@@ -209,6 +195,9 @@ class Trainer(TrainerState):
 
         Every look at the test set is counted in ``test_looks``, and recorded with the
         score's 95 % interval. Arguments and errors are those of `validate`.
+
+        In a run that is resumed, a test (or validation) of the same samples by an agent
+        with the same parameters that is on record already is not repeated.
         """
         return run_sync(
             self.atest(agent, test_dataloader, llm_clients, ckpt_path=ckpt_path)
@@ -224,9 +213,7 @@ class Trainer(TrainerState):
     ) -> dict[str, float]:
         """Await what `test` does."""
         work = self._evaluation(agent, test_dataloader, ckpt_path, "test")
-        found = await self._staged("test", agent, llm_clients, work)
-        await self._log("test", PREFIXES["test"], agent, found)
-        return found.meter.means()
+        return await self._staged("test", agent, llm_clients, work)
 
     def predict(
         self,
@@ -255,81 +242,26 @@ class Trainer(TrainerState):
     ) -> list[Any]:
         """Await what `predict` does."""
         work = self._evaluation(agent, dataloader, ckpt_path, "predict")
-        found = await self._staged("predict", agent, llm_clients, work)
-        return found.outputs
+        return await self._staged("predict", agent, llm_clients, work)
 
     def _evaluation(
         self, agent: Module, loader: Any, path: PathLike | None, kind: str
-    ) -> Callable[[], Awaitable[Evaluation]]:
+    ) -> Callable[[], Awaitable[Any]]:
         _check(agent, loader, None, path)
         if loader is None:
             raise InputValueError(f"{kind} needs a dataloader; None was given.")
         if kind != "predict":
             require(agent, f"{kind}_step")
 
-        async def evaluate() -> Evaluation:
+        async def evaluate() -> Any:
             if path is not None:
                 _, checkpoint = await self._read(path)
                 agent.load_state_dict(checkpoint["agent_state_dict"])
-            self.test_looks += kind == "test"
-            return await EvaluationLoop(self, agent, kind).run(loader)
+            if kind == "predict":
+                return (await EvaluationLoop(self, agent, kind).run(loader)).outputs
+            return await self._measure(agent, loader, kind)
 
         return evaluate
-
-    async def _log(
-        self, kind: str, prefix: str, agent: Module, found: Evaluation
-    ) -> None:
-        metrics = found.meter.means(prefix)
-        scores, sample_set = found.scores.sorted()
-        self.logged_metrics.update(metrics)
-        self.sink.metrics(metrics)
-        record = Record(
-            kind=kind,
-            metrics=metrics,
-            samples=found.meter.samples,
-            step=self.global_step,
-            interval=interval_of(scores),
-            scores=scores,
-            sample_set=sample_set,
-        )
-        await self.add_record(agent, record)
-
-    # -- everything -----------------------------------------------------------------
-
-    async def add_record(self, agent: Module, record: Record) -> None:
-        """Append to ``history``, tell the active run and the callbacks."""
-        self.history.append(record)
-        fields = record.to_dict()
-        self.sink.event(fields.pop("kind"), fields)
-        await fire_callbacks(self, agent, "on_record", record)
-
-    async def _staged(
-        self,
-        stage: str,
-        agent: Module,
-        clients: Iterable[Any],
-        work: Callable[[], Awaitable[T]],
-    ) -> T:
-        """Do the work of a stage on afnio's loop, between setup and teardown."""
-
-        async def staged() -> T:
-            try:
-                await fire_callbacks(self, agent, "setup", stage)
-                return await work()
-            except BaseException as error:
-                await fire(self, agent, "on_exception", error)
-                raise
-            finally:
-                await fire_callbacks(self, agent, "teardown", stage)
-
-        clients = list(clients) if isinstance(clients, Iterable) else clients
-        self.watches_found_clients = not clients
-        started = self.clock()
-        with self.spend.watching(clients or clients_in(agent)):
-            try:
-                return await on_loop(staged())
-            finally:
-                self.add_seconds(stage, self.clock() - started)
 
     async def _read(self, path: PathLike) -> tuple[Path, Any]:
         known = {"best": self.best_path, "last": self.last_path}

@@ -86,10 +86,18 @@ class TestSteps:
         log = []
         agent = Agent(lambda params: Growing(params, log=log))
         agent.training_step = lambda batch, batch_idx: None
-        trainer = quiet()
-        trainer.fit(agent, DATA)
+        trainer = quiet(max_epochs=2)
+        with pytest.warns(RuntimeWarning, match="returned None for every") as warned:
+            trainer.fit(agent, DATA)
+        assert len(warned) == len(trainer.warnings) == 1
         assert "step" not in log
         assert trainer.global_step == 0
+
+    def test_no_optimizer(self):
+        """It may be meant so, but is worth a word."""
+        agent = Agent(lambda params: None)
+        with pytest.warns(RuntimeWarning, match="returned no optimizer"):
+            quiet().fit(agent, DATA)
 
     def test_several_optimizers(self):
         """Each of a list clears and steps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -15,8 +16,11 @@ from killed_program import Killed, give_up, train
 from trainer_helpers import Agent, Growing, batch, quiet
 
 import afnio
+import afnio.cognitive as cog
 from afnio import serialization, tracking
+from afnio.models import ReplyCache, use_cache
 from afnio.models.testing import ScriptedModel
+from afnio.optim.records import Change, StepRecord
 from afnio.trainer import Callback
 from afnio.utils.data import DataLoader
 
@@ -303,3 +307,89 @@ def test_ctrl_c_says_how_to_resume(tmp_path):
     assert "ckpt_path=" in message
     assert "last.json" in message
     assert state.startswith("True True")
+
+
+def test_decisions_are_written_once_and_read_back():
+    """What optimizers have decided is in every checkpoint, as they tell it."""
+
+    class Deciding(Growing):
+        async def _astep(self, closure=None):
+            await super()._astep(closure)
+            change = Change(parameter=0, role="word", before="a", after=["b", "b"])
+            await self._record(
+                [
+                    StepRecord(
+                        step=len(self.history) + 1,
+                        optimizer="Deciding",
+                        changes=(change,),
+                        accepted=True,
+                        reason="new",
+                    )
+                ]
+            )
+
+    trainer = quiet(max_epochs=2)
+    trainer.fit(Agent(Deciding), DATA)
+    (optimizer,) = trainer.optimizers
+    assert len(optimizer.history) == 4
+    saved = serialization.load(trainer.last_path)["optimizer_state_dict"]["history"]
+    assert saved == [record.to_dict() for record in optimizer.history]
+    again = quiet(max_epochs=3)
+    again.fit(Agent(Deciding), DATA, ckpt_path=trainer.last_path)
+    (resumed,) = again.optimizers
+    assert resumed.history[:4] == optimizer.history
+    assert [record.step for record in resumed.history] == [1, 2, 3, 4, 5, 6]
+
+
+class TestUnderACache:
+    """Equal questions are told apart by their number, which a checkpoint keeps."""
+
+    @staticmethod
+    def fit(folder, mode, **options):
+        """Train an agent that asks the same question in every step; return its data."""
+        moods = itertools.count()
+        model = ScriptedModel(lambda *_, **__: f"mood {next(moods)}")
+
+        class Moody(Agent):
+            def __init__(self):
+                super().__init__()
+                self.answers = []
+                turns = [{"role": "user", "content": [afnio.Variable("How?", "q")]}]
+                self.chat = cog.ChatCompletion(model, turns)
+
+            def training_step(self, batch, batch_idx):
+                self.answers.append(self.chat(inputs={}).data)
+                return super().training_step(batch, batch_idx)
+
+        agent, trainer = Moody(), quiet(max_epochs=2, **options)
+        last = trainer.checkpoints.last_file
+        with use_cache(ReplyCache(folder / "replies.sqlite", mode=mode)):
+            trainer.fit(agent, DATA, ckpt_path=last if last.exists() else None)
+        return agent.answers
+
+    def test_a_resumed_run_gets_each_repetition_its_own_reply(self, tmp_path):
+        """In replay, stopped after one step, or between, the answers are the same."""
+        whole = self.fit(tmp_path, "record", default_root_dir=tmp_path / "whole")
+        assert whole == ["mood 0", "mood 1", "mood 2", "mood 3"]
+        for steps in (1, 2, 3):
+            root = tmp_path / str(steps)
+            first = self.fit(tmp_path, "replay", default_root_dir=root, max_steps=steps)
+            rest = self.fit(tmp_path, "replay", default_root_dir=root)
+            assert first + rest == whole
+
+    def test_what_was_asked_after_the_checkpoint_is_forgotten(self, tmp_path):
+        """A kill between the two files leaves too many bytes, which are cut."""
+        self.fit(tmp_path, "record", default_root_dir=tmp_path / "whole")
+        root = tmp_path / "r"
+        self.fit(tmp_path, "replay", default_root_dir=root, max_steps=1)
+        file = root / "checkpoints" / "samples.bin"
+        file.write_bytes(file.read_bytes() + b"torn")
+        rest = self.fit(tmp_path, "replay", default_root_dir=root)
+        assert rest == ["mood 1", "mood 2", "mood 3"]
+        assert len(file.read_bytes()) == 4 * 8
+
+    def test_without_a_cache_there_is_no_such_file(self, tmp_path):
+        """Nothing is counted there."""
+        quiet(default_root_dir=tmp_path).fit(Agent(), DATA)
+        names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+        assert names == {"best.json", "last.json"}

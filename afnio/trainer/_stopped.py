@@ -1,0 +1,74 @@
+"""Fits that were stopped: how to say it, and how the next process goes on by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from afnio._dispatch import in_thread
+from afnio.errors import StateError
+from afnio.tracking import Run, get_active_run
+from afnio.trainer._checkpoint import read_checkpoint
+
+if TYPE_CHECKING:
+    from afnio.trainer._state import TrainerState
+
+
+@contextmanager
+def resumable(trainer: TrainerState) -> Iterator[None]:
+    """Say how to go on, if Ctrl-C ends the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (path := trainer.last_path) is None:
+            raise
+        run = get_active_run()
+        again = run is not None and not run.command.get("interactive")
+        ways = (
+            [f"afnio resume {quote(str(run.path))}"]
+            if run is not None and again
+            else []
+        )
+        ways.append(f"fit(..., ckpt_path={str(path)!r})")
+        message = (
+            f"stopped after step {trainer.global_step}; to go on from there: "
+            f"{', or '.join(ways)}."
+        )
+        raise KeyboardInterrupt(message) from None
+
+
+async def read_stopped(file: Path) -> tuple[Path, Any] | None:
+    """Return the checkpoint that the first fit of a resumed run goes on from.
+
+    None if this is no resumed run, if it has begun another fit already, or if it was
+    stopped before its first checkpoint.
+
+    Args:
+        file: Where this fit will write its last checkpoint.
+
+    Raises:
+        StateError: The checkpoint is of another run, or of a later fit of this one.
+    """
+    run = get_active_run()
+    if run is None or not run.resumed or run.fits or not await in_thread(file.exists):
+        return None
+    found, checkpoint = await read_checkpoint(file, {})
+    _check_same(run, checkpoint["trainer"], found)
+    return found, checkpoint
+
+
+def _check_same(run: Run, state: dict[str, Any], file: Path) -> None:
+    if state.get("run") not in (None, run.uuid):
+        raise StateError(
+            f"{file} was written by another run; to resume {run.name!r}, pass the "
+            "ckpt_path of one of its own checkpoints to fit()."
+        )
+    if state.get("fit", 1) > 1:
+        raise StateError(
+            f"run {run.name!r} was stopped in fit() number {state['fit']} of its "
+            "program, and only the first one is resumed by itself; pass "
+            f"ckpt_path={str(file)!r} to that call."
+        )
