@@ -1,0 +1,296 @@
+"""``afnio run`` and ``afnio resume``: scripts, their settings, and their ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from cli_helpers import cli, process, run
+
+from afnio.tracking import read_run
+
+ASK = """\
+import sys
+from afnio.models.testing import ScriptedModel
+model = ScriptedModel(lambda messages, **args: "Hello " + messages[0]["content"])
+for name in sys.argv[1:]:
+    print(model.chat([{"role": "user", "content": name}]))
+"""
+
+TRAIN = """\
+import sys
+import afnio, afnio.cognitive as cog
+from afnio import tracking
+from afnio.models.testing import ScriptedModel, feedback, in_tags
+from afnio.optim import TGD
+from afnio.trainer import Trainer, Callback
+from pathlib import Path
+
+class Agent(cog.Module):
+    def __init__(self):
+        super().__init__()
+        self.prompt = cog.Parameter("Say {word}.", role="prompt")
+        self.chat = cog.ChatCompletion(
+            ScriptedModel("no"), [{"role": "user", "content": [self.prompt]}]
+        )
+
+    def training_step(self, batch, batch_idx):
+        return cog.exact_match_evaluator(self.chat(inputs={"word": batch}), batch)
+
+    def configure_optimizers(self):
+        editor = ScriptedModel(in_tags("Say only {word}."))
+        return TGD(self.parameters(), model_client=editor)
+
+class Stop(Callback):
+    def on_train_batch_end(self, trainer, agent, *rest):
+        print("step", trainer.global_step, flush=True)
+        if trainer.global_step == 2 and not Path("go").exists():
+            Path("go").touch()
+            raise KeyboardInterrupt("as if by Ctrl-C")
+
+afnio.set_backward_model_client(ScriptedModel(feedback("Be brief.")))
+run = tracking.init("me", "demo", "first")
+trainer = Trainer(
+    max_epochs=1, enable_progress_bar=False, enable_agent_summary=False,
+    callbacks=[Stop()],
+)
+trainer.fit(Agent(), ["a", "b", "c"])
+tracking.finish()
+"""
+
+
+def script(text, name="script.py"):
+    """Write a script into the working directory."""
+    Path(name).write_text(text)
+    return name
+
+
+def test_a_script_runs_as_python_would_run_it():
+    """It is __main__, sees its arguments, and can import what stands beside it."""
+    Path("sub").mkdir()
+    script("beside = 'here'\n", "sub/beside_it.py")
+    script(
+        "import sys, beside_it\n"
+        "print(__name__, sys.argv, beside_it.beside, sys.path[0].endswith('sub'))\n",
+        "sub/main.py",
+    )
+    result = cli("run", "sub/main.py", "--lr", "1", "-x")
+    expected = "__main__ ['sub/main.py', '--lr', '1', '-x'] here True\n"
+    assert result.stdout == expected
+    assert "beside_it" in sys.modules
+    del sys.modules["beside_it"]
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "words"),
+    [
+        ("", 0, ""),
+        ("sys.exit()", 0, ""),
+        ("sys.exit(7)", 7, ""),
+        ("sys.exit('done badly')", 1, "done badly"),
+        ("1 / 0", 3, "ZeroDivisionError"),
+        ("raise KeyboardInterrupt('resume so')", 130, "stopped. resume so"),
+    ],
+)
+def test_a_script_ends_as_it_ends(end, code, words):
+    """Its own exit code is passed on; errors and Ctrl-C have ours."""
+    result = cli("run", script(f"import sys\n{end}\n"))
+    assert result.exit_code == code
+    assert words in result.stderr
+
+
+def test_the_traceback_begins_in_the_script():
+    """Nothing of ours stands between the person and the error."""
+    code, _, err = run("run", script("def f():\n    return 1 / 0\nf()\n"))
+    assert code == 3
+    frames = [line for line in err.splitlines() if line.startswith('  File "')]
+    assert len(frames) == 2
+    assert all("script.py" in frame for frame in frames)
+
+
+def test_settings_hold_for_the_script_and_end_with_it():
+    """Cache and budget answer and limit its calls; the seed is set."""
+    words = ("run", "--cache-path", "c.sqlite", "--budget-calls", "1")
+    name = script(ASK)
+    first = cli(*words, name, "Ann")
+    assert first.stdout == "Hello Ann\n"
+    assert "1 calls paid" in first.stderr
+    second = cli(*words, name, "Ann", "Bob", "Eve")
+    assert second.exit_code == 3
+    assert second.stdout == "Hello Ann\nHello Bob\n"
+    assert "BudgetError" in second.stderr
+    assert "1 calls answered from c.sqlite" in second.stderr
+    assert cli("run", name, "a", "b").stdout == "Hello a\nHello b\n"
+    seeded = cli("run", "--seed", "5", script("import random; print(random.random())"))
+    assert float(seeded.stdout) == random.Random(5).random()
+
+
+def test_runs_are_kept_where_asked():
+    """--run-dir is where tracking.init puts the run, with the command on record."""
+    name = script("import afnio.tracking as t; t.init('me', 'demo', 'one')\n")
+    code, _, _ = run("run", "--run-dir", "kept", name, "--lr", "1")
+    assert code == 0
+    data, _ = read_run("kept/demo/one")
+    assert data["status"] == "COMPLETED"
+    argv = data["command"]["argv"]
+    assert argv[-6:] == ["run", "--run-dir", "kept", "script.py", "--lr", "1"]
+
+
+def test_a_script_that_fails_leaves_a_crashed_run():
+    """The run on record says what happened."""
+    code, _, _ = run(
+        "run", script("import afnio.tracking as t; t.init('me', 'demo', 'one'); 1 / 0")
+    )
+    assert code == 3
+    assert read_run("runs/demo/one")[0]["status"] == "CRASHED"
+
+
+def test_wrong_scripts_are_refused():
+    """A missing file, and options after the script's name that belong before it."""
+    result = cli("run", "none.py")
+    assert (result.exit_code, "no script none.py" in result.stderr) == (2, True)
+    assert cli("run", "--budget-usd", "-1", script("")).exit_code == 2
+    assert cli("run", "--cache", "ful", script("")).exit_code == 2
+
+
+def test_a_stopped_training_goes_on_in_the_same_run():
+    """Interrupted in its second step; resumed, it goes on from the first."""
+    code, out, err = run("run", script(TRAIN))
+    assert (code, out) == (130, "step 1\nstep 2\n")
+    assert "resume" in err
+    code, out, err = run("resume", "first")
+    assert code == 0, err
+    assert out == "step 2\nstep 3\n"
+    assert [path.name for path in Path("runs/demo").glob("*/")] == ["first"]
+    assert read_run("runs/demo/first")[0]["status"] == "COMPLETED"
+    assert run("resume", "first")[0] == 2
+
+
+def test_the_latest_run_is_resumed_by_default_and_can_be_shown():
+    """--show prints a command that a shell can run."""
+    run("run", script(TRAIN), "it's me")
+    code, out, _ = run("resume", "--show")
+    assert code == 0
+    assert out.startswith("cd ")
+    assert out.rstrip().endswith("""run script.py 'it'"'"'s me'""")
+
+
+SPEND = """\
+from pathlib import Path
+from afnio import tracking
+from afnio.models.testing import ScriptedModel
+model = ScriptedModel("yes")
+model.chat([{"role": "user", "content": "before there is a run"}])
+tracking.init("me", "demo", "first")
+for number in range(9):
+    model.chat([{"role": "user", "content": str(number)}])
+    if number == 1 and not Path("again").exists():
+        Path("again").touch()
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_budget_covers_a_run_and_its_resumption_together():
+    """Killed after 3 paid calls of 5; the resumed run may pay for 2 more."""
+    code, _, _ = run("run", "--budget-calls", "5", script(SPEND))
+    assert code == -signal.SIGKILL
+    spent = Path("runs/demo/first/spend.jsonl")
+    assert len(spent.read_text().splitlines()) == 3
+    code, _, err = run("resume", "first")
+    assert code == 3
+    assert "BudgetError" in err
+    assert "5 calls paid" in err
+    assert len(spent.read_text().splitlines()) == 5
+
+
+def test_a_damaged_record_of_spending_is_refused(monkeypatch):
+    """Rather than to spend twice; a torn last line is left out."""
+    fake_run()
+    spent = Path("runs/demo/fake/spend.jsonl")
+    monkeypatch.setenv("AFNIO_RESUME", "runs/demo/fake")
+    words = ("run", "--budget-calls", "5", script(""))
+    spent.write_text('{"role": "forward", "usd": "0.5", "tokens": 9}\n{"role')
+    result = cli(*words)
+    assert (result.exit_code, "1 calls paid, $0.5000" in result.stderr) == (0, True)
+    spent.write_text('{"role": "forward", "usd": "much", "tokens": 9}\n')
+    result = cli(*words)
+    assert (result.exit_code, "spend.jsonl is damaged" in result.stderr) == (2, True)
+
+
+def fake_run(**fields):
+    """Write a run by hand."""
+    folder = Path("runs/demo/fake")
+    folder.mkdir(parents=True)
+    document = {
+        "format": "afnio.run",
+        "version": 1,
+        "status": "CRASHED",
+        "pid": 1,
+        "host": "elsewhere",
+        **fields,
+    }
+    (folder / "run.json").write_text(json.dumps(document))
+
+
+HERE = {"argv": ["python", "-c", "raise SystemExit(9)"], "cwd": "."}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "not started by a script"),
+        ({"command": {**HERE, "interactive": True}}, "not started by a script"),
+        ({"command": {**HERE, "hidden": True}}, "held a key"),
+        ({"command": {"argv": [], "cwd": "."}}, "has no command"),
+        ({"command": {"argv": ["python", 3], "cwd": "."}}, "has no command"),
+        ({"command": {**HERE, "cwd": "/no/such/place"}}, "is gone"),
+        ({"command": HERE, "status": "COMPLETED"}, "--force"),
+        ({"command": HERE, "status": "RUNNING"}, "still running"),
+    ],
+)
+def test_runs_that_cannot_be_resumed_say_why(fields, words):
+    """Exit code 2, and nothing was started."""
+    fake_run(**fields)
+    result = cli("resume", "fake")
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_the_exit_code_of_what_was_resumed_is_passed_on():
+    """As if it had been started by hand, with this Python."""
+    fake_run(command={**HERE, "cwd": str(Path.cwd())})
+    assert run("resume", "fake")[0] == 9
+
+
+def test_missing_runs_are_named_with_the_closest():
+    """As are directories that are no runs."""
+    fake_run()
+    assert "did you mean 'fake'" in cli("resume", "fkae").stderr
+    assert "is not a run" in cli("resume", "runs").stderr
+    assert cli("resume", "fkae").exit_code == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_reaches_the_script_and_exits_with_130():
+    """The script's own message is shown."""
+    name = script(
+        "import threading\n"
+        "try:\n"
+        "    print('ready', flush=True)\n"
+        "    threading.Event().wait(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    raise KeyboardInterrupt('all saved')\n"
+    )
+    with process("run", name) as started:
+        assert started.stdout.readline() == "ready\n"
+        started.send_signal(signal.SIGINT)
+        _, err = started.communicate(timeout=30)
+    assert started.returncode == 130
+    assert err == "afnio: stopped. all saved\n"
