@@ -2,7 +2,9 @@
 
 ``python -m benchmarks._peers textgrad http://127.0.0.1:8000/v1`` prints the wall clock
 over the critical path of a few steps, as JSON. Each peer runs in a process of its own,
-with its cache in an empty folder, through its public interface. None is a dependency.
+with its cache in an empty folder, through its public interface. None is a dependency:
+each is measured if it is installed beside afnio, or in an environment of its own, in a
+folder of the peer's name below the one that ``AFNIO_PEERS`` names.
 """
 
 from __future__ import annotations
@@ -13,12 +15,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
+from benchmarks._pace import SAMPLES, steps
 from benchmarks._report import Row
-from benchmarks._steps import SAMPLES, steps
 
 REPEAT: Final = 2
 TIMEOUT_S: Final = 120
@@ -89,9 +94,111 @@ def gepa(url: str) -> list[float]:
     return [ratio * 3 / 4 for ratio in steps(step, REPEAT)]
 
 
+def adalflow(url: str) -> list[float]:
+    """32 answers in threads, as its trainer does it, 32 backwards, one proposal.
+
+    A backward asks two critics, one after the other, so a step is 97 calls on a path
+    of 400 ms.
+    """
+    import tiktoken
+
+    # at import it would download a tokenizer; this one counts characters
+    tiktoken.get_encoding = lambda _name: SimpleNamespace(encode=list)
+    import adalflow as adal
+    from adalflow.components.model_client.openai_client import OpenAIClient
+    from adalflow.core.generator import BackwardEngine
+    from adalflow.optim.parameter import ParameterType
+    from adalflow.optim.text_grad.text_loss_with_eval_fn import EvalFnToTextLoss
+    from adalflow.optim.text_grad.tgd_optimizer import TGDOptimizer
+
+    client = OpenAIClient(api_key="k", base_url=url)
+    settings: dict[str, Any] = {
+        "model_client": client,
+        "model_kwargs": {"model": "gpt-4o"},
+    }
+    engine = BackwardEngine(**settings, use_cache=False)
+    number = iter(range(10**6))
+
+    def step() -> None:
+        prompt = adal.Parameter(
+            data="Answer.",
+            role_desc="system prompt",
+            param_type=ParameterType.PROMPT,
+            name="prompt",
+        )
+        program = adal.Generator(
+            template="{{prompt}}\n{{question}}",
+            prompt_kwargs={"prompt": prompt},
+            use_cache=False,
+            **settings,
+        )
+        program.train()
+        loss_fn = EvalFnToTextLoss(
+            eval_fn=lambda y, y_gt: float(y == y_gt),
+            eval_fn_desc="exact match",
+            backward_engine=engine,
+        )
+        program.set_backward_engine(engine)
+        optimizer = TGDOptimizer(params=[prompt], **settings)
+
+        def lose(name: str) -> Any:
+            reply = program.forward(prompt_kwargs={"question": name}, id=name)
+            truth = adal.Parameter(data="?", requires_opt=False, role_desc="truth")
+            pair = {"y": reply, "y_gt": truth}
+            for part in pair.values():
+                part.eval_input = part.data
+            return loss_fn.forward(kwargs=pair, id=name, gt="?")
+
+        names = [f"item {next(number)}" for _ in range(SAMPLES)]
+        with ThreadPoolExecutor(SAMPLES) as pool:
+            losses = list(pool.map(lose, names))
+        for loss in losses:
+            loss.backward()
+        optimizer.propose()
+
+    return [ratio * 3 / 4 for ratio in steps(step, REPEAT)]
+
+
+def trace(url: str) -> list[float]:
+    """32 answers, feedback on each, one update by OptoPrime.
+
+    It asks no critic: feedback is words of the program's own. Its critical path is an
+    answer and the update: 200 ms.
+    """
+    from opto.optimizers import OptoPrime
+    from opto.trace import bundle, node
+    from opto.utils.llm import LiteLLM
+
+    os.environ["OPENAI_API_BASE"] = url
+    model = LiteLLM(model="openai/gpt-4o")
+    number = iter(range(10**6))
+
+    @bundle()  # type: ignore[untyped-decorator]
+    def answer(prompt: str, question: str) -> str:
+        """Answer the question."""
+        turns = [
+            {"role": "system", "content": prompt},
+            {"role": "user", "content": question},
+        ]
+        return str(model(messages=turns).choices[0].message.content)
+
+    def step() -> None:
+        prompt = node("Answer.", name="prompt", trainable=True)
+        optimizer = OptoPrime([prompt], llm=model, log=False)
+        optimizer.zero_feedback()
+        for _ in range(SAMPLES):
+            reply = answer(prompt, f"item {next(number)}")
+            optimizer.backward(reply, f"{reply.data} is wrong; expected ?")
+        optimizer.step()
+
+    return [ratio * 3 / 2 for ratio in steps(step, REPEAT)]
+
+
 PEERS: Final[dict[str, tuple[str, Callable[[str], list[float]]]]] = {
     "textgrad": ("textgrad", textgrad),
     "gepa (through dspy)": ("dspy", gepa),
+    "adalflow": ("adalflow", adalflow),
+    "trace": ("opto", trace),
 }
 """Name → the module it needs, and its step."""
 
@@ -103,7 +210,8 @@ def rows(url: str) -> list[Row]:
 
 def _row(name: str, url: str) -> Row:
     what = f"the same step with {name}, through HTTP"
-    if find_spec(PEERS[name][0]) is None:
+    python = _python(name)
+    if python is None:
         return Row(what, 0, "", 0, 0, "not installed")
     with tempfile.TemporaryDirectory() as folder:
         env = {
@@ -112,7 +220,7 @@ def _row(name: str, url: str) -> Row:
             "OPENAI_API_KEY": "k",
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # nothing but loopback
         }
-        command = [sys.executable, "-m", "benchmarks._peers", name, url]
+        command = [python, "-m", "benchmarks._peers", name, url]
         try:
             out = subprocess.run(
                 command,
@@ -126,6 +234,15 @@ def _row(name: str, url: str) -> Row:
             return Row(what, 0, "", 0, 0, f"failed: {type(error).__name__}")
     took = sorted(json.loads(out.stdout.splitlines()[-1]))
     return Row(what, took[len(took) // 2], "x", took[0], took[-1], "")
+
+
+def _python(name: str) -> str | None:
+    """Return the interpreter that can import a peer, if there is one."""
+    if find_spec(PEERS[name][0]) is not None:
+        return sys.executable
+    folder = Path(os.environ.get("AFNIO_PEERS", "")) / name.split(maxsplit=1)[0]
+    own = folder / "bin" / "python"
+    return str(own) if "AFNIO_PEERS" in os.environ and own.exists() else None
 
 
 if __name__ == "__main__":

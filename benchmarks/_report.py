@@ -9,10 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -57,6 +53,10 @@ def cpu_seconds(run: Callable[[], object]) -> float:
 
 def show(title: str, rows: list[Row]) -> None:
     """Print the table."""
+    from rich.console import Console  # peers measure where it may be missing
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(title=f"{title} (Python {platform.python_version()})")
     for column in ("what", r"median \[min, max]", "target"):
         table.add_column(column)

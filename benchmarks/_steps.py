@@ -1,13 +1,10 @@
-"""One training step through HTTP: 32 questions, 32 critiques, one new prompt.
-
-Every call takes 100 ms, so the critical path is 300 ms whoever makes the step.
-"""
+"""One training step through HTTP: 32 questions, 32 critiques, one new prompt."""
 
 from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any
 
 import openai
 
@@ -19,18 +16,8 @@ from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.models import Limits
 from afnio.models.openai import OpenAI
 from afnio.optim import TGD
-from benchmarks._report import seconds
-from benchmarks._world import LATENCY_S, PROMPT
-
-SAMPLES: Final = 32
-CRITICAL_PATH_S: Final = 3 * LATENCY_S
-WARM_UPS: Final = 1
-
-
-def steps(make: Any, repeat: int) -> list[float]:
-    """Return wall clock over critical path of each step after the first."""
-    took = [seconds(make) / CRITICAL_PATH_S for _ in range(repeat + WARM_UPS)]
-    return took[WARM_UPS:]
+from benchmarks._pace import SAMPLES, steps
+from benchmarks._world import PROMPT
 
 
 def with_afnio(url: str, repeat: int = 5) -> list[float]:

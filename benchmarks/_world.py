@@ -13,7 +13,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -28,40 +28,92 @@ _DSPY_FIELD: Final = re.compile(r"\[\[ ## (\w+) ## \]\]")
 
 def answer(request: dict[str, Any]) -> str:
     """Return what to say to a request, by the form that it asks for."""
-    text = "\n".join(str(turn["content"]) for turn in request["messages"])
+    text = _said(request)
     schema = request.get("response_format", {}).get("json_schema", {}).get("schema")
     if schema:
         return json.dumps(dict.fromkeys(schema["required"], CRITIQUE))
     if found := _OUR_TAG.findall(text):
         return f"<{found[-1]}>\n{PROMPT}\n</{found[-1]}>"
-    if "<IMPROVED_VARIABLE>" in text:  # TextGrad's optimizer
-        return f"<IMPROVED_VARIABLE>{PROMPT}</IMPROVED_VARIABLE>"
-    if "Respond with the corresponding output fields" in text:  # DSPy's programs
-        wanted = text.rpartition("Respond with the corresponding output fields")[2]
-        fields = [name for name in _DSPY_FIELD.findall(wanted) if name != "completed"]
-        values = "\n\n".join(f"[[ ## {name} ## ]]\nWRONG" for name in fields)
-        return f"{values}\n\n[[ ## completed ## ]]"
-    if "new instruction" in text:  # GEPA's reflection
-        return f"```\n{PROMPT}\n```"
+    for mark, said in _PEERS.items():
+        if mark in text:
+            return said(text) if callable(said) else said
     return "WRONG"
 
 
-def _response(request: dict[str, Any]) -> bytes:
+def _said(request: dict[str, Any]) -> str:
+    """Return the text of a request to the chat API, or to the responses API."""
+    turns = request["messages"] if "messages" in request else request["input"]
+    return (
+        turns
+        if isinstance(turns, str)
+        else "\n".join(str(turn["content"]) for turn in turns)
+    )
+
+
+def _dspy(text: str) -> str:
+    wanted = text.rpartition(_DSPY_MARK)[2]
+    fields = [name for name in _DSPY_FIELD.findall(wanted) if name != "completed"]
+    values = "\n\n".join(f"[[ ## {name} ## ]]\nWRONG" for name in fields)
+    return f"{values}\n\n[[ ## completed ## ]]"
+
+
+_DSPY_MARK: Final = "Respond with the corresponding output fields"
+_PEERS: Final[dict[str, str | Callable[[str], str]]] = {
+    "<proposed_variable>": "<response><reasoning></reasoning><method></method>"
+    f"<proposed_variable>{PROMPT}</proposed_variable></response>",
+    '"suggestion"': json.dumps({"reasoning": "", "suggestion": {"prompt": PROMPT}}),
+    "<IMPROVED_VARIABLE>": f"<IMPROVED_VARIABLE>{PROMPT}</IMPROVED_VARIABLE>",
+    _DSPY_MARK: _dspy,
+    "new instruction": f"```\n{PROMPT}\n```",
+}
+"""What stands in requests of AdalFlow, Trace, TextGrad, DSPy, GEPA; what to answer."""
+
+
+def _chat_body(request: dict[str, Any]) -> dict[str, Any]:
     message = {"role": "assistant", "content": answer(request), "refusal": None}
-    body = json.dumps(
-        {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "created": 1_700_000_000,
-            "model": request["model"],
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {
-                "prompt_tokens": 20,
-                "completion_tokens": 8,
-                "total_tokens": 28,
-            },
-        }
-    ).encode()
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": request["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 20, "completion_tokens": 8, "total_tokens": 28},
+    }
+
+
+def _responses_body(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer in the form of OpenAI's responses API, which AdalFlow asks."""
+    said = {"type": "output_text", "text": answer(request), "annotations": []}
+    message = {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "completed",
+        "content": [said],
+    }
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1_700_000_000,
+        "model": request["model"],
+        "status": "completed",
+        "output": [message],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": 20,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 8,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 28,
+        },
+    }
+
+
+def _response(request: dict[str, Any]) -> bytes:
+    make = _chat_body if "messages" in request else _responses_body
+    body = json.dumps(make(request)).encode()
     head = (
         "HTTP/1.1 200 OK",
         "content-type: application/json",

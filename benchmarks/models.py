@@ -2,6 +2,7 @@
 
 CPU per call against a server that answers at once, beside the bare OpenAI SDK in the
 same run; cache hits; the first reply of a new process; a step under rate limits.
+``--faults`` shows what comes of each fault of a server instead.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from afnio.cognitive.functional import chat_completion
 from afnio.models import Limits, ReplyCache, use_cache
 from afnio.models.openai import OpenAI
 from afnio.models.testing import ScriptedModel
+from benchmarks._faults import show_faults
 from benchmarks._loopback import fresh, running
 from benchmarks._report import Row, cpu_seconds, seconds, show
 
@@ -251,4 +253,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if "--faults" in sys.argv:
+        raise SystemExit(0 if show_faults() else 1)
     main()

@@ -722,6 +722,43 @@ class TestBounds:
         )
         assert (out.returncode, out.stderr) == (0, "")
 
+    def test_threads_that_pending_work_waits_for_are_never_blocked(self):
+        """Blocking calls beside the loop may start operations, but not wait for all."""
+        out = run_python(
+            """
+            from afnio import Variable
+            from afnio._dispatch import in_thread, synchronize
+            from afnio.autodiff.function import Op
+            from afnio.errors import LoopError
+            class Go(Op):
+                @staticmethod
+                def plan(x): return ("r",)
+                @staticmethod
+                async def forward(ctx, x):
+                    return x.data
+            class Tool(Op):
+                @staticmethod
+                def plan(x): return ("r",)
+                @staticmethod
+                async def forward(ctx, x):
+                    return await in_thread(lambda: Go.apply(Variable(x.data)).data)
+            values = [Tool.apply(Variable(i)) for i in range(20)]
+            assert [v.data for v in values] == list(range(20))
+            class All(Op):
+                @staticmethod
+                def plan(x): return ("r",)
+                @staticmethod
+                async def forward(ctx, x):
+                    try:
+                        await in_thread(synchronize)
+                    except LoopError:
+                        return "refused"
+            assert All.apply(Variable("a")).data == "refused"
+            """,
+            AFNIO_MAX_PENDING="2",
+        )
+        assert (out.returncode, out.stderr) == (0, "")
+
 
 class TestEager:
     def test_everything_is_ready_at_once(self):
