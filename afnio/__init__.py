@@ -28,6 +28,7 @@ from afnio.autodiff.graph import GradientEdge, Node
 if TYPE_CHECKING:
     from afnio import (
         cognitive,
+        evaluation,
         exporting,
         models,
         optim,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from afnio.autodiff._chat import validate_messages as _validate_multi_turn_messages
     from afnio.autodiff._chat import validate_sequence as _validate_typed_sequence
     from afnio.cognitive import functional
+    from afnio.cognitive.parameter import Parameter
     from afnio.models import get_backward_model_client, set_backward_model_client
     from afnio.serialization import load, save
 
@@ -47,9 +49,11 @@ __getattr__, __dir__ = _attach(
     __name__,
     {
         "MultiTurnMessages": "afnio.autodiff._chat:MultiTurnMessages",
+        "Parameter": "afnio.cognitive.parameter:Parameter",
         "_validate_multi_turn_messages": "afnio.autodiff._chat:validate_messages",
         "_validate_typed_sequence": "afnio.autodiff._chat:validate_sequence",
         "cognitive": "afnio.cognitive",
+        "evaluation": "afnio.evaluation",
         "exporting": "afnio.exporting",
         "functional": "afnio.cognitive.functional",
         "get_backward_model_client": "afnio.models:get_backward_model_client",
@@ -71,6 +75,7 @@ __all__ = [
     "GradientEdge",
     "MultiTurnMessages",
     "Node",
+    "Parameter",
     "Variable",
     "__version__",
     "_validate_multi_turn_messages",
@@ -80,6 +85,7 @@ __all__ = [
     "credit_mode",
     "eager",
     "enable_grad",
+    "evaluation",
     "exporting",
     "functional",
     "get_backward_model_client",

@@ -8,7 +8,7 @@ def printable(text: object) -> str:
 
     Line breaks stay.
 
-    Example:
+    Examples:
         >>> print(printable("one\x1b[2Jtwo"))
         one\x1b[2Jtwo
     """

@@ -47,7 +47,7 @@ class Variable(Operators):
     Raises:
         InputTypeError: ``data`` is something else, or mixes text and numbers.
 
-    Example:
+    Examples:
         >>> Variable([1, 2.5]).data
         [1.0, 2.5]
         >>> (Variable("abc") + "def").data

@@ -79,7 +79,7 @@ def save(obj: Any, f: File, pickle_protocol: int | None = None) -> None:
         InputValueError: ``obj`` nests deeper than 100 levels.
         FileObjectError: ``f`` is neither a path nor a binary file object.
 
-    Example:
+    Examples:
         >>> import io, afnio
         >>> file = io.BytesIO()
         >>> save({"prompt": afnio.Variable("Be brief.", "system prompt")}, file)

@@ -27,7 +27,8 @@ def test_snippets_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
     for number, code in enumerate(snippets(page), 1):
-        exec(compile(code, f"{page.name}, snippet {number}", "exec"), namespace)
+        name = f"{page.name}, snippet {number}"
+        exec(compile(code, name, "exec", dont_inherit=True), namespace)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -63,7 +63,7 @@ def agreement(scores: Any, labels: Sequence[Any]) -> Agreement:
     Source: J. Cohen, Educational and Psychological Measurement 20 (1960) 37; variance
     by J. L. Fleiss, J. Cohen, B. S. Everitt, Psychological Bulletin 72 (1969) 323.
 
-    Example:
+    Examples:
         >>> print(agreement([1, 1, 0, 0], [1, 0, 0, 0]))
         accuracy 0.750 [0.301, 0.954], kappa 0.500 [-0.235, 1.000], n = 4
     """

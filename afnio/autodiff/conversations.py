@@ -32,7 +32,7 @@ class Conversations(list[list[Message]]):
         MessageError: Something is no message.
         ContentBlockError: Something in a message is no content.
 
-    Example:
+    Examples:
         >>> from afnio.models import blocks
         >>> threads = Conversations.start(2, [blocks.text("Hi")])
         >>> threads.append({"role": "assistant", "content": [blocks.text("Hello")]})

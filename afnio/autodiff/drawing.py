@@ -22,7 +22,7 @@ def draw(variable: Variable, max_lines: int = 200) -> str:
     Raises:
         StateError: The Variable does not require grad.
 
-    Example:
+    Examples:
         >>> x = Variable("a", "greeting", requires_grad=True)
         >>> print(draw((x + "!").upper()))
         UpperBackward0
@@ -65,7 +65,7 @@ def draw_svg(variable: Variable, max_nodes: int = MAX_NODES) -> str:
         StateError: The Variable does not require grad.
         InputValueError: ``max_nodes`` is less than 1.
 
-    Example:
+    Examples:
         >>> x = Variable("a", "greeting", requires_grad=True)
         >>> draw_svg(x.upper()).count("<rect")
         2
@@ -89,7 +89,7 @@ def draw_html(variable: Variable, max_nodes: int = MAX_NODES) -> str:
         StateError: The Variable does not require grad.
         InputValueError: ``max_nodes`` is less than 1.
 
-    Example:
+    Examples:
         >>> x = Variable("<b>", "greeting", requires_grad=True)
         >>> "&lt;b&gt;" in draw_html(x.upper())
         True

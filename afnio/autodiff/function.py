@@ -37,7 +37,7 @@ class Function:
     for an output that nobody used; it must answer empty feedback with empty feedback,
     which `afnio.autodiff.gradcheck` checks.
 
-    Example:
+    Examples:
         >>> from afnio import Variable
         >>> class Shout(Function):
         ...     @staticmethod

@@ -47,7 +47,7 @@ def gradcheck(
         GradcheckError: A promise was broken.
         InputTypeError: No Variable among the inputs requires grad.
 
-    Example:
+    Examples:
         >>> gradcheck(Variable.upper, [Variable("a", "text", requires_grad=True)])
         True
     """

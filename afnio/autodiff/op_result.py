@@ -35,7 +35,7 @@ class OpResult(Generic[T]):
     Raises:
         InputValueError: Something that has one entry per sample has another length.
 
-    Example:
+    Examples:
         >>> result = OpResult(None, [None, None], ["end_turn", None])
         >>> result.stop_reason == "end_turn"
         BoolMask([True, False])

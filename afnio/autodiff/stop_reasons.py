@@ -40,7 +40,7 @@ class BoolMask:
     Args:
         values: Any objects; their truth is kept.
 
-    Example:
+    Examples:
         >>> done = BoolMask([True, False])
         >>> ~done
         BoolMask([False, True])
@@ -115,7 +115,7 @@ class StopReasonView:
     Args:
         reasons: A text per sample, None for one that was not asked.
 
-    Example:
+    Examples:
         >>> StopReasonView(["end_turn", None]) == "end_turn"
         BoolMask([True, False])
     """
@@ -156,7 +156,7 @@ def last_stop_reason(
 ) -> StopReasonView:
     """Return why the last turn of each conversation ended; None if it is no reply.
 
-    Example:
+    Examples:
         >>> last_stop_reason([[], [{"role": "assistant", "_stop_reason": "tool_use"}]])
         StopReasonView([None, 'tool_use'])
     """

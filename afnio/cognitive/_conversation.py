@@ -58,7 +58,7 @@ def chat(
         MessageError: Something is no conversation.
         InputValueError: ``where``, or a batch in the messages, has another length.
 
-    Example:
+    Examples:
         >>> from afnio.cognitive import Conversations
         >>> from afnio.models.testing import ScriptedModel
         >>> threads = Conversations.start(2, [Variable(["Hi", "Bye"])])
@@ -126,7 +126,7 @@ def last_replies(results: Sequence[OpResult[Any]]) -> Variable:
     Args:
         results: What `chat` returned, turn by turn.
 
-    Example:
+    Examples:
         >>> from afnio.cognitive import Conversations
         >>> from afnio.models.testing import ScriptedModel
         >>> threads = Conversations.start(2, [Variable("Hi")])

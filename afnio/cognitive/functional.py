@@ -38,7 +38,7 @@ __all__ = [
 def add(x: Variable, y: Variable) -> Variable:
     """Add two Variables; see `afnio.autodiff.basic_ops.Add`.
 
-    Example:
+    Examples:
         >>> add(Variable("ab"), Variable("cd")).data
         'abcd'
     """
@@ -48,7 +48,7 @@ def add(x: Variable, y: Variable) -> Variable:
 def sum(x: Sequence[Variable]) -> Variable:  # noqa: A001 - the documented name
     """Add a list or tuple of Variables; see `afnio.autodiff.basic_ops.Sum`.
 
-    Example:
+    Examples:
         >>> sum([Variable("a"), Variable("b")]).data
         '<ITEM>a</ITEM><ITEM>b</ITEM>'
     """
@@ -60,7 +60,7 @@ def split(
 ) -> tuple[Variable, ...]:
     """Split text as `str.split` does; see `afnio.autodiff.basic_ops.Split`.
 
-    Example:
+    Examples:
         >>> [part.data for part in split(Variable("a b c"), " ", 1)]
         ['a', 'b c']
     """
@@ -77,7 +77,7 @@ def chat_completion(
 
     Model calls: one per sample.
 
-    Example:
+    Examples:
         >>> from afnio.models.testing import ScriptedModel
         >>> ask = [{"role": "user", "content": [Variable("Say {word}.")]}]
         >>> chat_completion(ScriptedModel("Hi!"), ask, {"word": "hi"}).data
@@ -100,7 +100,7 @@ def deterministic_evaluator(
 ) -> tuple[Variable, Variable]:
     """Score with a function; see `afnio.autodiff.evaluator.DeterministicEvaluator`.
 
-    Example:
+    Examples:
         >>> longer = lambda prediction, target: len(prediction) > len(target)
         >>> score, _ = deterministic_evaluator(
         ...     Variable("green"), "red", longer, "longer"
@@ -130,7 +130,7 @@ def exact_match_evaluator(
 ) -> tuple[Variable, Variable]:
     """Score equality; see `afnio.autodiff.evaluator.ExactMatchEvaluator`.
 
-    Example:
+    Examples:
         >>> score, _ = exact_match_evaluator(
         ...     Variable(["A", "b"]), ["a", {"c", "d"}], normalize="casefold"
         ... )
@@ -161,7 +161,7 @@ def lm_judge_evaluator(
 
     Model calls: one per sample, and up to 2 more while its reply is unusable.
 
-    Example:
+    Examples:
         >>> from afnio.models.testing import ScriptedModel
         >>> judge = ScriptedModel('{"score": 1, "explanation": "Right."}')
         >>> ask = [{"role": "user", "content": [Variable("Is {prediction} a colour?")]}]
@@ -203,7 +203,7 @@ def pairwise_judge_evaluator(
 
     Model calls: two per sample, one without ``swap``; more while replies are unusable.
 
-    Example:
+    Examples:
         >>> from afnio.models.testing import ScriptedModel
         >>> judge = ScriptedModel('{"explanation": "Alike.", "winner": "tie"}')
         >>> ask = [{"role": "user", "content": [Variable("{first} or {second}?")]}]
@@ -234,7 +234,7 @@ def regex_evaluator(
 ) -> tuple[Variable, Variable]:
     r"""Score the form of text; see `afnio.autodiff.evaluator.RegexEvaluator`.
 
-    Example:
+    Examples:
         >>> score, _ = regex_evaluator(Variable(["No. 7", "none"]), r"\d")
         >>> score.data
         1
@@ -253,7 +253,7 @@ def json_schema_evaluator(
 ) -> tuple[Variable, Variable]:
     """Score the form of JSON; see `afnio.autodiff.evaluator.JSONSchemaEvaluator`.
 
-    Example:
+    Examples:
         >>> from pydantic import BaseModel
         >>> class City(BaseModel):
         ...     name: str
@@ -275,7 +275,7 @@ def weighted_evaluator(
 ) -> tuple[Variable, Variable]:
     """Combine evaluations; see `afnio.autodiff.evaluator.WeightedEvaluator`.
 
-    Example:
+    Examples:
         >>> answer = Variable("42 km")
         >>> right, form = exact_match_evaluator(answer, "42"), regex_evaluator(
         ...     answer, "km$"

@@ -41,7 +41,7 @@ class Parameter(Variable):
         InputValueError: ``max_length`` is not positive, or what is to be frozen does
             not occur.
 
-    Example:
+    Examples:
         >>> prompt = Parameter("Be kind.", role="system prompt")
         >>> prompt
         Parameter containing:
@@ -194,7 +194,7 @@ class Demonstrations(Parameter):
     Raises:
         InputValueError: A row, a field or a limit is wrong; the message names it.
 
-    Example:
+    Examples:
         >>> demos = Demonstrations([["Hi", "greeting"]])
         >>> demos.data = [*demos.rows(), demos.row({"message": "Bye"}, "farewell")]
         >>> demos.rows()

@@ -32,7 +32,7 @@ class Turns(Parameter):
         InputTypeError: Something is no turn.
         InputValueError: The text is not turns, or a role is unknown.
 
-    Example:
+    Examples:
         >>> turns = Turns([("user", "Hi, I am {name}."), ("assistant", "Hello!")])
         >>> print(turns.data)
         [user]

@@ -92,7 +92,7 @@ def compare(before: Evaluation, after: Evaluation) -> Comparison:
         InputTypeError: An argument is not an Evaluation.
         InputValueError: They have no scored sample in common.
 
-    Example:
+    Examples:
         >>> from afnio.evaluation import evaluate
         >>> data = [("a", "A"), ("b", "b")]
         >>> change = compare(evaluate(str.lower, data), evaluate(str.upper, data))

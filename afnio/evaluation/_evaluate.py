@@ -62,7 +62,7 @@ def evaluate(
             program's parameters.
         InputValueError: There are no samples, or one lacks a field.
 
-    Example:
+    Examples:
         >>> result = evaluate(str.upper, [("a", "A"), ("b", "b")])
         >>> result.mean, [sample.score for sample in result.samples]
         (0.5, [1.0, 0.0])

@@ -51,7 +51,7 @@ def export_program(
         InputValueError: The format is unknown; there is nothing to export; a message
             holds a batch; or, for JSON, a text cannot be written as a template.
 
-    Example:
+    Examples:
         >>> import afnio.cognitive as cog, tempfile
         >>> ask = cog.ChatCompletion(messages=[
         ...     {"role": "user", "content": [cog.Parameter("Translate {text}.")]}

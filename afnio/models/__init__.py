@@ -1,9 +1,13 @@
 """Language models: clients, the one call path, and what it costs.
 
 Clients of providers are in `afnio.models.openai`, `afnio.models.anthropic` and
-`afnio.models.local`; test doubles in `afnio.models.testing`.
+`afnio.models.local`, and can be imported from here as well; test doubles are in
+`afnio.models.testing`.
 """
 
+from typing import TYPE_CHECKING
+
+from afnio._lazy import attach as _attach
 from afnio.models._batch import batch
 from afnio.models._batch_jobs import BatchWarning
 from afnio.models._budget import Budget, set_budget
@@ -30,7 +34,26 @@ from afnio.models.model import (
 )
 from afnio.models.model_registry import get_model, register_provider
 
+if TYPE_CHECKING:
+    from afnio.models.anthropic import Anthropic, AsyncAnthropic
+    from afnio.models.local import LocalModel
+    from afnio.models.openai import AsyncOpenAI, OpenAI
+
+__getattr__, __dir__ = _attach(
+    __name__,
+    {
+        "Anthropic": "afnio.models.anthropic:Anthropic",
+        "AsyncAnthropic": "afnio.models.anthropic:AsyncAnthropic",
+        "AsyncOpenAI": "afnio.models.openai:AsyncOpenAI",
+        "LocalModel": "afnio.models.local:LocalModel",
+        "OpenAI": "afnio.models.openai:OpenAI",
+    },
+)
+
 __all__ = [
+    "Anthropic",
+    "AsyncAnthropic",
+    "AsyncOpenAI",
     "BackwardModelClient",
     "BaseModel",
     "BatchWarning",
@@ -39,6 +62,8 @@ __all__ = [
     "ChatCompletionModel",
     "EmbeddingModel",
     "Limits",
+    "LocalModel",
+    "OpenAI",
     "Plan",
     "PlannedCalls",
     "Price",

@@ -53,7 +53,7 @@ class batch:  # noqa: N801 - reads as a statement, like no_grad
     Raises:
         FileFormatError: (on the first call) The file is of another kind.
 
-    Example:
+    Examples:
         >>> from afnio.models import batch
         >>> from afnio.models.testing import ScriptedModel
         >>> with batch("validation.batches"):  # a scripted model is asked directly

@@ -95,7 +95,7 @@ class observe:  # noqa: N801 - reads as a statement, like no_grad
     Args:
         callback: Called with a `CallEvent`.
 
-    Example:
+    Examples:
         >>> from afnio.models.testing import ScriptedModel
         >>> seen = []
         >>> with observe(seen.append):

@@ -231,7 +231,7 @@ def plan(
         everywhere: Also count calls that other threads make meanwhile, as a program
             that starts threads of its own needs.
 
-    Example:
+    Examples:
         >>> from afnio.models.testing import ScriptedModel
         >>> client = ScriptedModel()
         >>> with plan() as planned:

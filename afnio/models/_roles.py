@@ -121,7 +121,7 @@ def set_backward_model_client(
         UnknownModelError: The path has no slash, or nobody knows the provider.
         InputValueError: ``client_args`` came with a ready client.
 
-    Example:
+    Examples:
         >>> from afnio.models.testing import ScriptedModel
         >>> with set_backward_model_client(ScriptedModel("Be brief.")):
         ...     get_backward_model_client().get_provider()

@@ -42,7 +42,7 @@ class Anthropic(SdkModel):
     Its own arguments and content blocks are passed on as they are. Calls without a
     maximum get ``max_tokens=4096``.
 
-    Example:
+    Examples:
         >>> from afnio.models.anthropic import Anthropic
         >>> client = Anthropic(api_key="sk-ant-example", model="claude-opus-5")
         >>> client.get_provider()

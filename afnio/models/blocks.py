@@ -4,7 +4,7 @@ A block is a plain dict, so conversations can be stored, compared and hashed. Ea
 client puts blocks in its provider's words when it sends them. Providers' own blocks are
 passed on as they are.
 
-Example:
+Examples:
     >>> from afnio.models import blocks
     >>> content = [blocks.text("What is this?"), blocks.image("https://example.org/a.png")]
     >>> message = {"role": "user", "content": content}

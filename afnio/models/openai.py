@@ -43,7 +43,7 @@ class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
     of calls are the SDK's, passed on as they are; ``response_format`` may also be a
     pydantic class, whose instance is then in ``Reply.parsed``.
 
-    Example:
+    Examples:
         >>> from afnio.models.openai import OpenAI
         >>> client = OpenAI(api_key="sk-example", model="gpt-4o")
         >>> client.get_provider()

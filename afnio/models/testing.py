@@ -53,7 +53,7 @@ class ScriptedModel(Double):
         name: Stands in cache keys, so that two scripts can share one cache.
         default_max_tokens: Reply tokens a budget reserves for a call without a maximum.
 
-    Example:
+    Examples:
         >>> model = ScriptedModel(["Hello!"])
         >>> model.chat([{"role": "user", "content": "Hi"}])
         'Hello!'
@@ -115,7 +115,7 @@ def in_tags(text: str) -> Callable[..., str]:
     Raises:
         StateError: (by the model) A request asks for no text between tags.
 
-    Example:
+    Examples:
         >>> request = "Answer so:\n<new>\nthe complete new text\n</new>"
         >>> model = ScriptedModel(in_tags("Be brief."))
         >>> model.chat([{"role": "user", "content": request}])
@@ -140,7 +140,7 @@ def feedback(text: str) -> Callable[..., str]:
     A request for a JSON object gets one with ``text`` under each required key; any
     other request gets ``text`` itself. Empty text means: nothing to improve.
 
-    Example:
+    Examples:
         >>> schema = {"type": "object", "required": ["input_1"]}
         >>> wanted = {"type": "json_schema", "json_schema": {"schema": schema}}
         >>> model = ScriptedModel(feedback("Be brief."))

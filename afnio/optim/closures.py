@@ -44,7 +44,7 @@ class SampleClosure:
         InputTypeError: ``evaluate`` cannot be called, or something is no sequence.
         InputValueError: There are no validation samples.
 
-    Example:
+    Examples:
         >>> from afnio import Variable
         >>> word = Variable("yes", "answer", requires_grad=True)
         >>> closure = SampleClosure(

@@ -94,7 +94,7 @@ class FewShot(Optimizer):
             wrong kind.
         InputValueError: A number is too small.
 
-    Example:
+    Examples:
         >>> from afnio.cognitive import Demonstrations
         >>> demos = Demonstrations(fields=("word",))
         >>> pool = [["box", "boxes"], ["cat", "cats"]]

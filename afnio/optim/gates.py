@@ -60,7 +60,7 @@ class Improve:
         ties: Who wins at equal means. ``"parent"`` is the strict gate; ``"newest"``
             lets the search drift over plateaus.
 
-    Example:
+    Examples:
         >>> decision = Improve().decide(parent=[0, 1, 0], candidate=[1, 1, 0])
         >>> decision.accepted, decision.reason
         (True, 'mean difference +0.333 above +0.000')
@@ -206,7 +206,7 @@ class TwoStage:
         first: Who decides there; a candidate that it refuses costs no more.
         then: Who decides on all samples.
 
-    Example:
+    Examples:
         >>> gate = TwoStage(n=2)
         >>> gate.decide(parent=[1, 1, 0, 0], candidate=[0, 1, 1, 1]).reason
         'first 2 of 4: mean difference -0.500 below +0.000'

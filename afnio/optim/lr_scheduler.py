@@ -111,7 +111,7 @@ class CosineEdits(EditScheduler):
         steps: After how many steps the minimum is reached.
         minimum: Edits then.
 
-    Example:
+    Examples:
         >>> from afnio import Variable
         >>> from afnio.models.testing import ScriptedModel
         >>> from afnio.optim import PatchTGD

@@ -61,7 +61,7 @@ class PatchTGD(Search):
             demonstrations.
         InputValueError: A number is too small.
 
-    Example:
+    Examples:
         >>> from afnio import Variable
         >>> from afnio.models.testing import ScriptedModel
         >>> edit = '{"action": "add", "find": "", "text": "Use their name."}'

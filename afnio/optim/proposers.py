@@ -155,7 +155,7 @@ def _compact(task: Task) -> Task:
 def changed_lines(before: str, after: str) -> str:
     r"""Return the lines that differ, marked with ``-`` and ``+``, a few of them.
 
-    Example:
+    Examples:
         >>> changed_lines("Be kind.\nAnswer.", "Be kind.\nAnswer in one word.")
         '- Answer.\n+ Answer in one word.'
     """

@@ -52,7 +52,7 @@ class Change:
 class StepRecord:
     """One candidate: what it would change, how it scored, what became of it.
 
-    Example:
+    Examples:
         >>> StepRecord(step=1, optimizer="TGD", changes=(), accepted=True, reason="new")
         <StepRecord step 1, TGD no. 0: kept; new>
     """
@@ -142,7 +142,7 @@ def decision_table(history: Iterable[StepRecord], title: str | None = None) -> T
         history: Such as ``optimizer.history``.
         title: What stands above it.
 
-    Example:
+    Examples:
         >>> record = StepRecord(
         ...     step=1, optimizer="TGD", changes=(), accepted=True, reason="no gate"
         ... )

@@ -78,7 +78,7 @@ class TGD(Optimizer):
             kind.
         InputValueError: Several candidates without a gate.
 
-    Example:
+    Examples:
         >>> from afnio import Variable
         >>> from afnio.models.testing import ScriptedModel
         >>> def model(messages, **args):

@@ -35,7 +35,7 @@ def runs_root() -> Path:
 def slug(text: str) -> str:
     """Return ``text`` in lower case, with words joined by dashes.
 
-    Example:
+    Examples:
         >>> slug("Test Project!")
         'test-project'
     """

@@ -62,6 +62,11 @@ class TrainerState:
             isinstance(callback, ProgressBar) for callback in self.callbacks
         ):
             self.callbacks.append(ProgressBar())
+        self.sink = RunSink(loggers)
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Know nothing of any training yet."""
         self.optimizers: list[Any] = []
         self.current_epoch = 0
         self.global_step = 0
@@ -80,7 +85,6 @@ class TrainerState:
         self.monitor = self.settings.monitor or "train_loss"
         self.totals: dict[str, int | None] = {}
         self.clock: Callable[[], float] = time.monotonic
-        self.sink = RunSink(loggers)
         self.journal = Journal(self)
         self.spend = Spend()
         self.warnings: list[str] = []

@@ -90,7 +90,7 @@ def get_batch_size(batch: Any) -> int:
     Raises:
         InputValueError: The batch is empty.
 
-    Example:
+    Examples:
         >>> get_batch_size((Variable(["x", "y"]), [0, 1]))
         2
     """

@@ -162,7 +162,7 @@ class Callables(Registry):
         takes its place. Without such arguments the hook is called as soon as
         ``grad_output`` is there. Returns a handle that removes the hook.
 
-        Example:
+        Examples:
             >>> import afnio.cognitive as cog
             >>> from afnio import Variable
             >>> class Echo(cog.Module):

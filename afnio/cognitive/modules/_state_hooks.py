@@ -58,7 +58,7 @@ class StateHooked(Traversal):
         may change in place, for example to rename keys of older files; what it adds to
         the three lists is reported with the rest. Returns a handle that removes it.
 
-        Example:
+        Examples:
             >>> import afnio.cognitive as cog
             >>> class Program(cog.Module):
             ...     def __init__(self):

@@ -47,7 +47,7 @@ class Agent(Module):
         InputTypeError: Something among the tools cannot be one.
         InputValueError: Two tools of one name, or a limit that leaves no turn for them.
 
-    Example:
+    Examples:
         >>> import afnio, afnio.cognitive as cog
         >>> from afnio.models import Reply, ToolCall
         >>> from afnio.models.testing import ScriptedModel

@@ -28,7 +28,7 @@ class ChatCompletion(Module):
     Model calls: one per sample, none here; see
     `afnio.autodiff.lm_ops.ChatCompletion`.
 
-    Example:
+    Examples:
         >>> import afnio, afnio.cognitive as cog
         >>> from afnio.models.testing import ScriptedModel
         >>> ask = cog.ChatCompletion(

@@ -124,7 +124,7 @@ class Sequential(_List[Module]):
     Args:
         *modules: In order; or one dict of names and modules.
 
-    Example:
+    Examples:
         >>> import afnio, afnio.cognitive as cog
         >>> class Upper(cog.Module):
         ...     def forward(self, text):

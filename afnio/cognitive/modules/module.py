@@ -34,7 +34,7 @@ class Module(Stateful, Trainable):
         automatic_optimization: Whether a Trainer clears gradients, runs backward and
             steps; False leaves that to ``training_step``.
 
-    Example:
+    Examples:
         >>> import afnio.cognitive as cog
         >>> class Greeter(cog.Module):
         ...     def __init__(self):

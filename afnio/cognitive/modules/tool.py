@@ -60,7 +60,7 @@ class Tool(Module):
         InputValueError: It has no description, a name that providers refuse, or a
             ``timeout_s`` that is not positive.
 
-    Example:
+    Examples:
         >>> def add(a: int, b: int) -> int:
         ...     '''Add two numbers.'''
         ...     return a + b

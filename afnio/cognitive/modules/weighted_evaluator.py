@@ -34,7 +34,7 @@ class WeightedEvaluator(Reducing):
         InputTypeError: ``evaluators`` is not a dict of modules.
         InputValueError: A weight has no evaluator, or the reverse.
 
-    Example:
+    Examples:
         >>> import afnio, afnio.cognitive as cog
         >>> evaluate = cog.WeightedEvaluator(
         ...     {"right": cog.ExactMatchEvaluator(), "form": cog.RegexEvaluator("^.$")},

@@ -58,7 +58,7 @@ def graph_event(variable: Variable, max_nodes: int = MAX_NODES) -> dict[str, Any
     Raises:
         StateError: The Variable does not require grad.
 
-    Example:
+    Examples:
         >>> from afnio import Variable
         >>> x = Variable("a", "greeting", requires_grad=True)
         >>> graph_event(x.upper())["nodes"][0]["name"]

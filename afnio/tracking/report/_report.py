@@ -92,7 +92,7 @@ def write_report(
         FileFormatError: ``run_dir`` is not a run.
         OSError: The file cannot be written.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from afnio import tracking
         >>> with tempfile.TemporaryDirectory() as folder:

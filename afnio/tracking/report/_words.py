@@ -64,7 +64,7 @@ def counted(number: int, noun: str) -> str:
 def duration(seconds: float) -> str:
     """Write a length of time.
 
-    Example:
+    Examples:
         >>> duration(75), duration(3.21)
         ('1 min 15 s', '3.2 s')
     """

@@ -32,7 +32,7 @@ class ReAct(cog.Module):
     2022, arXiv:2210.03629. Differences: actions are the provider's tool calls instead
     of lines of text, so nothing has to be parsed; there are no examples in the prompt.
 
-    Example:
+    Examples:
         >>> from afnio.models.testing import ScriptedModel
         >>> def population(city: str) -> int:
         ...     '''Look up how many people live in a city.'''

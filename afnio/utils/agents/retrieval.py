@@ -44,7 +44,7 @@ class BM25Index:
     Beyond, 2009, in the variant of Lucene, by the library bm25s (X. H. Lù, 2024,
     arXiv:2407.03618).
 
-    Example:
+    Examples:
         >>> index = BM25Index(["Cats purr.", "Dogs bark at cats.", "Birds sing."])
         >>> [position for position, score in index.search("cats that bark", k=2)]
         [1, 0]
@@ -123,7 +123,7 @@ class RetrievalQA(cog.Module):
 
     Model calls: 1 to ``max_turns`` per question.
 
-    Example:
+    Examples:
         >>> from afnio.models.testing import ScriptedModel
         >>> agent = RetrievalQA(["Cats purr."], ScriptedModel("They purr [0]."))
         >>> agent(inputs={"question": "What do cats do?"}).data

@@ -36,7 +36,7 @@ class SentimentAnalyzer(cog.Module):
 
     Model calls: one per message.
 
-    Example:
+    Examples:
         >>> from afnio.models.testing import ScriptedModel
         >>> agent = SentimentAnalyzer()
         >>> model = ScriptedModel('{"sentiment": "positive"}')

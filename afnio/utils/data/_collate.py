@@ -33,7 +33,7 @@ def default_collate(batch: Sequence[Any], merge_variables: bool = False) -> Any:
         InputValueError: Tuples differ in length, or dicts in keys.
         InputTypeError: Variables hold text in one sample and numbers in another.
 
-    Example:
+    Examples:
         >>> default_collate([("a", 1), ("b", 2)])
         (['a', 'b'], [1, 2])
     """

@@ -39,7 +39,7 @@ def find_overlap(
         InputTypeError: ``key`` returns something that cannot be hashed.
         InputValueError: ``near`` is no such share.
 
-    Example:
+    Examples:
         >>> find_overlap(["a", "b"], ["c", "a"])
         [(0, 1)]
         >>> find_overlap(["Is it far to Rome?"], ["is it far to Rome"], near=0.8)

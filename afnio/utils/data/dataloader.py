@@ -53,7 +53,7 @@ class DataLoader:
             ``prefetch`` < 0.
         InputTypeError: An argument is of the wrong kind.
 
-    Example:
+    Examples:
         >>> list(DataLoader(range(5), batch_size=2))
         [[0, 1], [2, 3], [4]]
     """

@@ -69,7 +69,7 @@ def random_split(
     Raises:
         InputValueError: The lengths do not add up.
 
-    Example:
+    Examples:
         >>> [len(part) for part in random_split(range(10), [0.6, 0.2, 0.2])]
         [6, 2, 2]
     """

@@ -40,7 +40,7 @@ class GeneratedTask(Dataset[tuple[Variable, Variable]]):
             positive; or the rules do not give so many different questions.
         InputTypeError: A number is not an int.
 
-    Example:
+    Examples:
         >>> task = GeneratedTask("object_counting", "train", size=2, seed=0)
         >>> question, answer = task[0]
         >>> question.data.startswith("I see "), answer.data.isdigit()

@@ -25,7 +25,7 @@ class TableDataset(Dataset[Any]):
     Raises:
         InputTypeError: It is no table, or one of several splits.
 
-    Example:
+    Examples:
         >>> rows = [{"q": "1 + 1?", "a": "2"}, {"q": "2 + 2?", "a": "4"}]
         >>> TableDataset(rows, transform=lambda row: (row["q"], row["a"]))[1]
         ('2 + 2?', '4')
