@@ -8,13 +8,13 @@
 The program names the customer in a support message. Training looks for worked examples
 that help (`FewShot`), and with ``--tune both`` also rewrites the instruction (`TGD`). A
 change is kept only if it passes a gate on validation messages. The test messages are
-looked at twice: before and after.
+looked at twice: before and after. What happened ends up in a report: one HTML page.
 """
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import os
 from statistics import fmean
 from typing import Any
 
@@ -24,12 +24,13 @@ from rich.console import Console
 import afnio
 import afnio.cognitive as cog
 import afnio.cognitive.functional as F
-from afnio import Variable
+from afnio import Variable, tracking
 from afnio.cognitive.parameter import Demonstrations, Parameter
 from afnio.errors import AfnioError
 from afnio.models import get_model
 from afnio.optim import TGD, FewShot
 from afnio.optim.gates import Race
+from afnio.tracking.report import write_report
 from afnio.trainer import Trainer
 from afnio.utils.data import DataLoader
 
@@ -96,27 +97,35 @@ class Program(cog.Module):
 
 def run(options: argparse.Namespace) -> None:
     """Test, tune, test again, save, and say what changed."""
-    task, out = TASKS[options.data], Console()
     if options.base_url and options.model.startswith("local/"):
         raise SystemExit("quickstart: --base-url needs --model openai/NAME.")
-    Path(options.out).mkdir(parents=True, exist_ok=True)
-    out.print(f"{options.model} on {task.about}.\n{PLAN}")
     client_args = {"base_url": options.base_url} if options.base_url else {}
     model = get_model(options.model, **client_args)
+    out, task = Console(), TASKS[options.data]
+    name = f"{options.data}-{options.seed}"
+    with tracking.init("examples", "Quickstart", name) as record:
+        out.print(f"{options.model} on {task.about}.\n{PLAN}")
+        trainer, program = tune(task, model, options)
+        result = record.path / "tuned.json"
+        afnio.save(program.state_dict(), result)
+    out.print(trainer.summary())
+    out.print(f"The tuned program: {result} (load it with afnio.load)")
+    out.print(f"The report:        {write_report(record.path)}")
+
+
+def tune(task: Task, model: Any, options: argparse.Namespace) -> tuple[Any, Program]:
+    """Test, fit, and test what validation liked best."""
     afnio.set_backward_model_client(model)
     train, val, test = (
         DataLoader(task.load(part)[: task.sizes[part]], batch_size=size)
         for part, size in (("train", 40), ("val", 12), ("test", 20))
     )
     program = Program(task, model, options)
-    trainer = Trainer(max_epochs=options.epochs, default_root_dir=options.out)
+    trainer = Trainer(max_epochs=options.epochs)
     trainer.test(program, test, llm_clients=[model])
     trainer.fit(program, train, val, llm_clients=[model])
     trainer.test(program, test, llm_clients=[model], ckpt_path="best")
-    result = Path(options.out) / "tuned.json"
-    afnio.save(program.state_dict(), result)
-    out.print(trainer.summary())
-    out.print(f"The tuned program is saved in {result}; load it with afnio.load.")
+    return trainer, program
 
 
 if __name__ == "__main__":
@@ -127,9 +136,12 @@ if __name__ == "__main__":
     parser.add_argument("--tune", choices=("examples", "both"), default="examples")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="runs/quickstart", help="where results go")
+    parser.add_argument("--out", help="where runs go (default: runs)")
+    given = parser.parse_args()
+    if given.out:
+        os.environ["AFNIO_RUNS"] = given.out
     try:
-        run(parser.parse_args())
+        run(given)
     except AfnioError as error:
         raise SystemExit(f"quickstart: {error}") from error
     except KeyboardInterrupt as stop:
