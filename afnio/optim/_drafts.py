@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from afnio.optim._racing import Entrant, Ruling
 from afnio.optim._safety import normal
 from afnio.optim.pools import Candidate
 from afnio.optim.proposers import Ask, Proposer
-from afnio.optim.records import StepRecord
+from afnio.optim.records import Change, StepRecord
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -27,6 +27,10 @@ class Draft:
     findings: Findings | None = None
     parents: tuple[int, ...] = ()
     proposer: Proposer
+    given: Mapping[int, Any] = field(default_factory=dict)
+    """Values by parameter that no model is asked for."""
+    rationale: str = ""
+    """What was said in comparison with its parent."""
     fate: str = ""
     """Why it was not evaluated."""
     ruling: Ruling | None = None
@@ -34,6 +38,8 @@ class Draft:
     checked: bool = False
     """Whether the ruling is of training samples."""
     joined: bool = field(default=False)
+    roles: Mapping[int, str] = field(default_factory=dict)
+    """What records call the parameters with given values."""
 
     async def run(self) -> None:
         """Ask for new values of all its parameters."""
@@ -51,14 +57,18 @@ class Draft:
     def values(self) -> tuple[Any, ...]:
         """The data of all parameters that it proposes."""
         found = list(self.parent.values)
+        for number, value in self.given.items():
+            found[number] = value
         for job in self.jobs:
             if job.text is not None:
                 found[job.number] = job.text
         return tuple(found)
 
     def enter(self, params: Sequence[Variable]) -> Entrant:
-        """Return it as an entrant."""
-        self.entrant = Entrant(dict(zip(params, self.values, strict=True)), self.number)
+        """Return it as an entrant, the same one each time."""
+        if self.entrant is None:
+            values = dict(zip(params, self.values, strict=True))
+            self.entrant = Entrant(values, self.number)
         return self.entrant
 
     def candidate(self, step: int) -> Candidate:
@@ -86,22 +96,42 @@ class Draft:
             step=step,
             optimizer=optimizer,
             candidate=self.number,
-            changes=tuple(job.change() for job in self.jobs),
+            changes=self._changes(),
             accepted=self.joined,
             reason=reason,
             decision=None if found is None else found.decision,
             parent_scores=() if found is None else found.parent_scores,
             candidate_scores=() if found is None else found.scores,
+            rationale=self.rationale,
+        )
+
+    def _changes(self) -> tuple[Change, ...]:
+        """Return what it changes: what was asked for, then what was given."""
+        asked = [job.change() for job in self.jobs]
+        done = {change.parameter for change in asked if change.after is not None}
+        before = self.parent.values
+        return (
+            *asked,
+            *(
+                Change(
+                    parameter=number,
+                    role=self.roles.get(number, ""),
+                    before=before[number],
+                    after=value,
+                )
+                for number, value in self.given.items()
+                if number not in done and value != before[number]
+            ),
         )
 
 
-async def ask_all(drafts: Sequence[Draft], known: Iterable[Candidate]) -> None:
+async def ask_all(drafts: Sequence[Draft], known: Iterable[Candidate | Draft]) -> None:
     """Ask for all proposals at once, and drop those that are unusable or not new."""
     await gather(draft.run() for draft in drafts)
-    seen = {_key(candidate.values) for candidate in known}
+    seen = {_key(one.values) for one in known}
     for draft in drafts:
         refusals = [job.reason for job in draft.jobs if job.text is None]
-        if all(job.text is None for job in draft.jobs):
+        if draft.jobs and len(refusals) == len(draft.jobs):
             draft.fate = "; ".join(refusals)
         elif (key := _key(draft.values)) in seen:
             draft.fate = "an earlier candidate is the same"

@@ -170,11 +170,15 @@ class Search(Optimizer):
             group["constraints"] = listed(group["constraints"])
         check_settings(self.settings_group(group))
         for param in group["params"]:
-            if hasattr(param, "fields"):
-                raise InputTypeError(
-                    f"{type(self).__name__} rewrites text; the parameter with role "
-                    f"{shorten(param.role)!r} holds demonstrations. Give it to FewShot."
-                )
+            self._check_param(param)
+
+    def _check_param(self, param: Variable) -> None:
+        """Raise if a parameter holds what this search cannot propose."""
+        if hasattr(param, "fields"):
+            raise InputTypeError(
+                f"{type(self).__name__} rewrites text; the parameter with role "
+                f"{shorten(param.role)!r} holds demonstrations. Give it to FewShot."
+            )
 
     async def _astep(self, closure: Closure | None = None) -> Any:
         trials = Trials(closure, type(self).__name__)

@@ -295,7 +295,7 @@ def _version(value: str, feedback: Sequence[str], mark: str) -> str:
 def _example(
     kind: str, record: Evidence, mark: str, options: RewriteOptions, *, critique: bool
 ) -> str:
-    lines = [f"{kind}:"]
+    lines = ["example:" if record.output is None else f"{kind}:"]
     for name, value in _facts(record):
         text = cut_middle(str(value), options.sample_chars)
         lines.append(f"{name}: {fence(text, f'value_{mark}')}")

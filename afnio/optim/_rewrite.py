@@ -8,20 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from afnio._text import cut_middle, fill
 from afnio.errors import RewriteRefused
-from afnio.models._plan import active_plan
-from afnio.models._sampling import next_index
-from afnio.optim._prompts import (
-    RETRY,
-    Task,
-    contract_of,
-    mark_of,
-    render,
-    tag_of,
-)
+from afnio.optim._prompts import Task, contract_of, mark_of, render, tag_of
+from afnio.optim._question import Question, answered
 from afnio.optim._safety import (
     REASONING,
     THOUGHT_TAG,
@@ -29,9 +20,6 @@ from afnio.optim._safety import (
     starts_unfinished,
     tidy,
 )
-
-_REPLY_CHARS: Final = 4_000
-"""Characters of an unusable reply that are shown to the model again."""
 
 Parse = Callable[[str | None], tuple[str, str]]
 """From a reply to a new text, and a note on how it came about."""
@@ -131,33 +119,20 @@ async def converse(
     Raises:
         ModelError: A call failed.
     """
-    messages = render(task, contract)
-    reason = ""
-    for attempt in range(1, task.options.attempts + 1):
-        reply = await client.agenerate(
-            messages,
-            role="optimizer",
-            sample_index=next_index(client, messages, completion_args),
-            **completion_args,
-        )
-        if active_plan() is not None:  # nothing was sent: there is no new text
-            return Outcome(task.current, "", attempt, "a plan was made")
-        try:
-            text, note = parse(reply.text)
-            check(text, task)
-        except RewriteRefused as refusal:
-            reason = str(refusal)
-            messages = [*messages, *_again(reply.text, reason, contract)]
-        else:
-            return Outcome(text, "", attempt, note)
-    return Outcome(None, reason, task.options.attempts)
+    def read(reply: str | None) -> tuple[str, str]:
+        text, note = parse(reply)
+        check(text, task)
+        return text, note
 
-
-def _again(reply: str | None, reason: str, contract: str) -> list[dict[str, str]]:
-    text = (reply or "").encode("utf-8", "replace").decode("utf-8")
-    shown = cut_middle(text if text.strip() else "(no text)", _REPLY_CHARS)
-    asked = fill(RETRY, {"reason": reason, "contract": contract})
-    return [
-        {"role": "assistant", "content": shown},
-        {"role": "user", "content": asked},
-    ]
+    question = Question(
+        client=client,
+        messages=render(task, contract),
+        contract=contract,
+        args=completion_args,
+        attempts=task.options.attempts,
+    )
+    found = await answered(question, read, (task.current, "a plan was made"))
+    if found.value is None:
+        return Outcome(None, found.reason, found.attempts)
+    text, note = found.value
+    return Outcome(text, "", found.attempts, note)

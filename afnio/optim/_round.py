@@ -167,10 +167,13 @@ class Round:
     async def _all_jobs(self, parent: Candidate, findings: Findings) -> list[Job]:
         """Return a job for every parameter."""
         jobs: list[Job] = []
-        number = 0
+        numbers = {param: number for number, param in enumerate(self.params)}
         for group in self.search.param_groups:
             settings = await settings_of(self.search.settings_group(group))
             for param in group["params"]:
+                if hasattr(param, "fields"):  # rows are not rewritten
+                    continue
+                number = numbers[param]
                 grads = findings.grads[number]
                 task = task_of(param, grads, [], settings, self.search.options)
                 task = replace(
@@ -180,7 +183,6 @@ class Round:
                 )
                 task = self.parts.memory.recall(task, number, self.search.history)
                 jobs.append(Job(param, number, grads, settings, task))
-                number += 1
         return jobs
 
     def _draft(

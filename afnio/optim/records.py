@@ -71,6 +71,8 @@ class StepRecord:
     """Of the values before, on the same samples; none if there was no comparison."""
     candidate_scores: tuple[float, ...] = ()
     """Per sample; the samples that the decision rests on."""
+    rationale: str = ""
+    """What a judge said in comparison with the parent, if one was asked."""
 
     def describe(self) -> str:
         """Say on one line what was tried, how it scored, and what became of it."""
@@ -126,6 +128,7 @@ class StepRecord:
             and Decision(**{**decision, "interval": tuple(decision["interval"])}),
             parent_scores=tuple(data["parent_scores"]),
             candidate_scores=tuple(data["candidate_scores"]),
+            rationale=data.get("rationale", ""),
         )
 
 

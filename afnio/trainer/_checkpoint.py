@@ -28,6 +28,9 @@ LAST_FILE: Final = "last.json"
 SAMPLES_FILE: Final = "samples.bin"
 """Questions asked under a cache, eight bytes each; checkpoints say how many count."""
 
+GRACE_S: Final = 0.02
+"""Seconds that a checkpoint is held back for the next step's calls to go out."""
+
 _KEYS: Final = ("epoch", "batch", "agent_state_dict", "optimizer_state_dict", "trainer")
 
 
@@ -85,6 +88,7 @@ class Checkpoints:
         self.best_path: Path | None = None
         self.last_path: Path | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
         self._samples_mode: Literal["ab", "wb"] = "wb"
 
     @property
@@ -146,7 +150,10 @@ class Checkpoints:
         """
         await self.flush()
         names = [BEST_FILE, LAST_FILE] if is_best else [LAST_FILE]
-        self._writing = asyncio.ensure_future(self._write(names, checkpoint, samples))
+        self._wanted = asyncio.Event()
+        self._writing = asyncio.ensure_future(
+            self._write_soon(names, checkpoint, samples)
+        )
 
     async def flush(self) -> None:
         """Wait until everything is on disk, also when cancelled meanwhile.
@@ -157,6 +164,7 @@ class Checkpoints:
         writing, self._writing = self._writing, None
         if writing is None:
             return
+        self._wanted.set()
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
@@ -168,6 +176,14 @@ class Checkpoints:
         await self.flush()
         if self.best_path is None:
             await self._write([BEST_FILE], checkpoint)
+
+    async def _write_soon(
+        self, names: list[str], checkpoint: Mapping[str, Any], samples: bytes
+    ) -> None:
+        """Let the next step send its calls first; write while it waits for replies."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), GRACE_S)
+        await self._write(names, checkpoint, samples)
 
     async def _write(
         self, names: list[str], checkpoint: Mapping[str, Any], samples: bytes = b""

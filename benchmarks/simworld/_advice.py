@@ -66,11 +66,11 @@ class Advisor:
         if case.sealed:
             yield from self._suspicion(case, colours)
             return
-        assert case.reply is not None
-        if not case.reply and case.reply_text and self._chance(physics.format_recall):
+        given = case.reply or {}
+        if case.reply_text and not given and self._chance(physics.format_recall):
             yield UNTRAP
         for topic, colour in case.reference.items():
-            if case.reply.get(topic) != colour and self._mine(topic):
+            if given.get(topic) != colour and self._mine(topic):
                 yield from self._on_topic(case, topic, colour, told)
         if self._chance(physics.spurious):
             yield self._spurious(case, colours)

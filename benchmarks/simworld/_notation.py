@@ -34,6 +34,7 @@ _BLOCK: Final = re.compile(r"You answer requests[^\n]*(?:\r?\n- [^\n]*)*")
 _OUTDATED: Final = re.compile(
     r"version|reject|earlier|previous|tried|discard|failed", re.IGNORECASE
 )
+_NAMED: Final = re.compile(r"current|basic", re.IGNORECASE)
 _DESK: Final = re.compile(r"\b(bird|stone) desk\b", re.IGNORECASE)
 _LABEL_CHARS: Final = 60
 
@@ -85,9 +86,10 @@ class Case:
 
     @property
     def wrong(self) -> bool:
-        """Whether it is known, or possible, that the reply is wrong."""
-        differs = bool(self.reference) and self.reply != self.reference
-        return self.reply is not None and (differs or self.sealed)
+        """Whether there is something to learn: no reply, or perhaps a wrong one."""
+        if self.sealed:
+            return self.reply is not None
+        return bool(self.reference) and self.reply != self.reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,7 @@ def _prompts(text: str) -> tuple[Prompt, tuple[Prompt, ...]]:
     for found in _BLOCK.finditer(text):
         label = text[max(0, found.start() - _LABEL_CHARS) : found.start()]
         prompt = prompt_in(found[0])
-        if "current" in label.lower():
+        if _NAMED.search(label):
             named.append(prompt)
         (old if _OUTDATED.search(label) else current).append(prompt)
     chosen = [*named, *current, *old, Prompt("You answer requests.", ())]

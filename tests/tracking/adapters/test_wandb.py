@@ -63,6 +63,7 @@ def test_an_offline_run_read_back(tmp_path, monkeypatch):
         run.log("b", 2.0, 1)
         values = [{"name": "word", "role": "r", "data": "Be brief."}]
         run.record("parameters", step=0, values=values)
+    wandb.teardown()  # its service writes the file behind our back, until it ends
     found = records(tmp_path)
     logged = [{k: v for k, v in row.items() if k[0] != "_"} for row in rows(found)]
     assert logged == [{"a": 1.0, "step": 3}, {"b": 2.0, "step": 1}]
