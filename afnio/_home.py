@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from afnio._lane import Lane
-from afnio.errors import CancelledError, StateError
+from afnio.errors import CancelledError, InputValueError, StateError
 
 if TYPE_CHECKING:
     from afnio._loop import Deferred
@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Outcome = tuple[T | None, BaseException | None]
 
-MAX_PENDING: Final = max(1, int(os.environ.get("AFNIO_MAX_PENDING", "16384")))
+
+def _limit(name: str, default: int) -> int:
+    """Return a positive number from the environment."""
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or not int(text):
+        raise InputValueError(f"{name} is {text!r}; expected a number from 1 on.")
+    return int(text)
+
+
+MAX_PENDING: Final = _limit("AFNIO_MAX_PENDING", 16_384)
 """Operations that may be pending at once; past it, dispatch blocks."""
 
 _UNWIND_S: Final = 2.0

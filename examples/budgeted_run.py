@@ -3,7 +3,8 @@
     python examples/budgeted_run.py [--model provider/name]
 
 The worst case of every call is reserved before it is sent, so a budget is never
-exceeded, whatever runs at the same time. What was reached is in a checkpoint.
+exceeded, whatever runs at the same time. What was reached is in a checkpoint. A run on
+record (`afnio.tracking.init`) that was killed goes on with `afnio resume`.
 """
 
 from __future__ import annotations
@@ -54,19 +55,19 @@ def student(messages, **_):
     return number if "nothing else" in messages[0]["content"] else f"{number}."
 
 
-clients = choose_models(
+model, critic, editor = choose_models(
     student,
     feedback("Write the number without a full stop."),
     in_tags("Answer with the number and nothing else."),
 )
-program = Sums(clients[0], clients[2])
-afnio.set_backward_model_client(clients[1])
+afnio.set_backward_model_client(critic)
 folder = tempfile.mkdtemp()
 
 first = Trainer(max_epochs=3, max_calls=40, default_root_dir=folder)
-first.fit(program, DATA, llm_clients=clients)
-print(f"stopped after {first.global_step} of 60 steps; saved {first.last_path}\n")
+first.fit(Sums(model, editor), DATA)
+print(f"stopped after {first.global_step} of 60 steps: {first.stop_reason}")
 
+program = Sums(model, editor)  # as in a new process; its prompt is in the checkpoint
 second = Trainer(max_epochs=3, default_root_dir=folder)
-second.fit(program, DATA, llm_clients=clients, ckpt_path=first.last_path)
-print(f"finished after {second.global_step} steps")
+second.fit(program, DATA, ckpt_path=first.last_path)
+print(f"finished after {second.global_step} steps; {program.task.data!r}")

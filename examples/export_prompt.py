@@ -9,17 +9,19 @@ other languages.
 from __future__ import annotations
 
 import importlib.util
+import os
 import tempfile
 from pathlib import Path
 
-from _models import choose_models
+from _models import choose_models, model_options
 
 import afnio.cognitive as cog
 from afnio import Variable
 from afnio.cognitive.parameter import Demonstrations, Parameter
 from afnio.exporting import export_program
 
-(model,) = choose_models("positive")
+options = model_options().parse_args()
+(model,) = choose_models("positive", options=options)
 task = Parameter("Name the sentiment in one word.", role="system prompt")
 shots = Demonstrations([["It broke again.", "negative"]], role="examples")
 messages = [
@@ -39,10 +41,12 @@ spec.loader.exec_module(prompt)  # in your project: import prompt
 for turn in prompt.messages(message="I love it!"):
     print(f"{turn['role']:>9}: {turn['content']}")
 
-if model.get_provider() == "openai":
+if (options.model or "").startswith("openai/"):
     from openai import OpenAI
 
-    reply = OpenAI().chat.completions.create(
-        model=model.model, messages=prompt.messages(message="I love it!")
+    key = os.environ.get("OPENAI_API_KEY", "none")  # servers of your own need none
+    reply = OpenAI(api_key=key, base_url=options.base_url).chat.completions.create(
+        model=options.model.removeprefix("openai/"),
+        messages=prompt.messages(message="I love it!"),
     )
     print(f"the bare SDK: {reply.choices[0].message.content}")

@@ -42,9 +42,7 @@ class Sorter(cog.Module):
             self.calls[field] = cog.ChatCompletion(model, messages, temperature=0)
 
     def forward(self, email):
-        return {
-            name: call(inputs={"email": email}) for name, call in self.calls.items()
-        }
+        return {field: self.calls[field](inputs={"email": email}) for field in FIELDS}
 
 
 def script(messages, **_):
@@ -73,7 +71,7 @@ for epoch in range(2):
         F.exact_match_evaluator(results[field], [answer[place] for answer in answers])
         for place, field in enumerate(FIELDS)
     ]
-    right = dict(zip(FIELDS, [score.data for score, _ in losses], strict=True))
+    right = {field: loss[0].data for field, loss in zip(FIELDS, losses, strict=True)}
     print(f"epoch {epoch}: right of {len(emails)}: {right}")
     afnio.autodiff.backward([explanation for _, explanation in losses])
     optimizer.step()

@@ -1070,3 +1070,10 @@ def test_uncaught_function_error_is_not_hidden():
 
     with pytest.raises(KeyError, match="a"):
         Bad.apply(pending("a"))
+
+
+@pytest.mark.parametrize("limit", ["abc", "0", "-5"])
+def test_a_wrong_limit_in_the_environment_is_named(limit):
+    """Importing says which variable is wrong, and what it should be."""
+    done = run_python("import afnio", AFNIO_MAX_PENDING=limit)
+    assert f"AFNIO_MAX_PENDING is {limit!r}" in done.stderr

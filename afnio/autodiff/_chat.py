@@ -137,10 +137,7 @@ def validate_inputs(inputs: Any) -> None:
         if not isinstance(name, str):
             raise InputTypeError(f"inputs has a key that is not a str: {name!r}.")
         if value is None:
-            raise InputTypeError(
-                f"inputs[{name!r}] is None; give a text, or leave the name out. Only "
-                "samples of a batch may be missing."
-            )
+            raise _missing(name)
         for item in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(item, Mapping):
                 validate_block_input(name, item)
@@ -149,6 +146,13 @@ def validate_inputs(inputs: Any) -> None:
                     f"inputs[{name!r}] must be text, a Variable, a content block, or a "
                     f"list of them; got {type(item).__name__}: {shorten(item)}."
                 )
+
+
+def _missing(name: str) -> InputTypeError:
+    return InputTypeError(
+        f"inputs[{name!r}] is None; give a text, or leave the name out. Only samples of "
+        "a batch may be missing."
+    )
 
 
 def refuse_stray_inputs(messages: Any, completion_args: Mapping[str, Any]) -> None:
@@ -284,7 +288,10 @@ def _render_sample(
         return data[index] if isinstance(data, list) and index is not None else data
 
     values = {name: at(data) for name, data in inputs.items()}
-    if index is not None and None in values.values():
+    missing = [name for name, value in values.items() if value is None]
+    if missing and index is None:
+        raise _missing(missing[0])
+    if missing:
         return None
     turns: list[dict[str, Any]] = []
     for position, message in enumerate(messages):

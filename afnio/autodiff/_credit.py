@@ -11,7 +11,7 @@ from afnio._text import cut_middle
 from afnio._variable import Variable
 from afnio.autodiff._chat import Sample
 from afnio.autodiff._critic import Case, Target, acriticize
-from afnio.autodiff._inputs import Snapshot
+from afnio.autodiff._inputs import snapshot
 from afnio.autodiff._merge import FEEDBACK_LIMIT, batched, is_empty
 from afnio.autodiff._node import FunctionNode
 from afnio.autodiff._relay import connect
@@ -47,6 +47,7 @@ async def aassign(
     credit mode ``passthrough``.
     """
     feedback = batched(grad, len(call.samples)) if call.batched else [grad.data]
+    grad = snapshot(grad)  # once, not for every call of the critic
     assign = _pass_on if get_credit_mode() == "passthrough" else _ask_critic
     said: Said = {
         index: assign(call, index, str(text), grad, _wanted(call, index, tracked))
@@ -90,17 +91,13 @@ def _ask_critic(
     answers = AskCritic.apply(
         get_critic_prompt(),
         grad,
-        [_origin(call.variables[position]) for position in wanted],
+        [call.variables[position] for position in wanted],
         _case(call, index, feedback),
         targets,
         index,
     )
     answers = answers if isinstance(answers, tuple) else (answers,)
     return dict(zip(wanted, answers, strict=True))
-
-
-def _origin(variable: Variable) -> Variable:
-    return variable.origin if isinstance(variable, Snapshot) else variable
 
 
 class AskCritic(Op):

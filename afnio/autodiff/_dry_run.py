@@ -35,7 +35,9 @@ class CriticCall:
 class _Recorder(ChatCompletionModel):
     """Keeps requests and answers in the form that the critic is asked for.
 
-    It answers before the call path, so no cache, budget or limit notices.
+    It answers before the call path, so no cache, budget or limit notices. It is apart
+    from `afnio.models.plan`, which counts and prices calls of every role and keeps no
+    texts: here only the critic is replaced, and its prompts are what is asked for.
     """
 
     def __init__(self) -> None:

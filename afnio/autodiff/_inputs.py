@@ -30,7 +30,10 @@ class Snapshot(Variable):
         return getattr(self.origin, name)
 
 
-def _snapshot(variable: Variable) -> Snapshot:
+def snapshot(variable: Variable) -> Snapshot:
+    """Return a Variable's value as it is now; of a snapshot, the same one."""
+    if isinstance(variable, Snapshot):
+        return variable
     copy = Snapshot.__new__(Snapshot)
     Variable.__init__(copy, None, variable.role, variable.requires_grad)
     value = variable._value
@@ -80,8 +83,13 @@ class Inputs:
         self.needs_grad = tuple(needs)
 
     def edges(self) -> tuple[GradientEdge, ...]:
-        """Return one edge per Variable."""
-        return tuple([edge_of(variable) for variable in self.variables])
+        """Return one edge per Variable; a snapshot stands for its origin."""
+        return tuple(
+            [
+                edge_of(item.origin if type(item) is Snapshot else item)
+                for item in self.variables
+            ]
+        )
 
     def pending(self) -> list[Deferred[Any]]:
         """Return the jobs that have to finish first, and those that have failed."""
@@ -94,7 +102,7 @@ class Inputs:
 
     def frozen(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments with every Variable as it is now."""
-        copies = {id(variable): _snapshot(variable) for variable in self.variables}
+        copies = {id(variable): snapshot(variable) for variable in self.variables}
         args = tuple(_replace(arg, copies) for arg in self.args)
         return args, {key: _replace(arg, copies) for key, arg in self.kwargs.items()}
 

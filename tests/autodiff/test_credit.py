@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+import afnio.cognitive.functional as F
 from afnio import Variable
 from afnio.autodiff import credit_mode, get_credit_mode
 from afnio.autodiff.evaluator import DeterministicEvaluator, ExactMatchEvaluator
@@ -160,3 +161,23 @@ class TestModes:
         with set_backward_model_client(client):
             reply.backward(Variable("bad"))
         assert prompt.grad[0].data == "from the critic"
+
+
+@pytest.mark.parametrize("size", [4, 40])
+def test_a_batch_is_copied_once_not_for_every_critic_call(size, monkeypatch):
+    """Copies of lists do not grow with the number of samples that were wrong."""
+    from afnio.autodiff import _inputs
+
+    copied = []
+    original = _inputs.copy_data
+    monkeypatch.setattr(
+        _inputs, "copy_data", lambda data: copied.append(data) or original(data)
+    )
+    question = Variable([f"q{n}" for n in range(size)], "questions", requires_grad=True)
+    ask = [{"role": "user", "content": [Variable("{q}", "task", requires_grad=True)]}]
+    answers = F.chat_completion(ScriptedModel("a"), ask, {"q": question})
+    _, explanation = F.exact_match_evaluator(answers, ["b"] * size)
+    with set_backward_model_client(ScriptedModel(feedback("No."))):
+        explanation.backward()
+    assert question.grad[0].data == ["No."] * size
+    assert len([data for data in copied if isinstance(data, list)]) < 4

@@ -448,8 +448,9 @@ def test_an_input_passed_as_completion_argument_is_noticed():
         ChatCompletion.apply(echo(), messages, language="Italian")
 
 
-def test_none_is_no_input():
+@pytest.mark.parametrize("nothing", [None, Variable(None)])
+def test_none_is_no_input(nothing):
     """The word None would have been sent."""
     _, _, messages = conversation()
     with pytest.raises(InputTypeError, match="is None"):
-        ChatCompletion.apply(echo(), messages, inputs={"language": None})
+        ChatCompletion.apply(echo(), messages, inputs={"language": nothing})
