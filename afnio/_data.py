@@ -22,6 +22,7 @@ class _Jagged:
 
 
 JAGGED: Final = _Jagged()
+"""The size in a shape where the lists of a level differ in length."""
 
 
 def normalize(data: Data) -> Data:

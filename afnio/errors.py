@@ -1,7 +1,7 @@
 """Every error afnio raises on purpose.
 
 Each class derives from `AfnioError` and from the closest built-in, so both
-``except AfnioError`` and the idiomatic ``except ValueError`` work::
+``except AfnioError`` and the idiomatic ``except ValueError`` work:
 
     AfnioError
     ├── InputTypeError        (TypeError)     wrong kind of argument

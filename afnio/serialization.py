@@ -2,7 +2,7 @@
 
 A name that ends with ``.json`` gives a file that any editor shows, every other name a
 ZIP archive around the same text (``unzip -p agent.hf``). Loading looks at the contents
-and runs none of them, so a file from anywhere can be loaded safely::
+and runs none of them, so a file from anywhere can be loaded safely:
 
     afnio.save({"epoch": 3, "agent_state_dict": agent.state_dict()}, "best.json")
     checkpoint = afnio.load("best.json")

@@ -120,7 +120,7 @@ def dspy_mipro(server: Server) -> None:
     import dspy
 
     task, prompts = _dspy_models(dspy, server)
-    per_trial = 45 * len(server.world.desks)
+    per_trial = 30 * len(server.world.desks)  # minibatches of 35, repeats are cached
     optimizer = dspy.MIPROv2(
         metric=lambda gold, pred, trace=None: bool(
             score(str(getattr(pred, "answer", "")), gold.answer)
@@ -138,5 +138,6 @@ def dspy_mipro(server: Server) -> None:
         trainset=_examples(dspy, server.world.train),
         valset=_examples(dspy, server.world.val),
         num_trials=max(6, (server.budget - 200) // per_trial),
+        minibatch_size=min(35, len(server.world.val)),
     )
     server.note(_dspy_prompts(found))

@@ -37,7 +37,12 @@ SECONDS: Final = 600
 
 def driver(name: str, environments: Path) -> Callable[[Task], str | None]:
     """Return what runs a peer on a task."""
-    return partial(_drive, name, environments / PEERS[name] / "bin" / "python")
+    return partial(_drive, name, python_of(PEERS[name], environments))
+
+
+def python_of(environment: str, environments: Path) -> Path:
+    """Return the Python of one of the virtual environments."""
+    return environments.absolute() / environment / "bin" / "python"
 
 
 @lru_cache(maxsize=1)

@@ -46,6 +46,18 @@ def _gepa(**options: object) -> Callable[..., object]:
     )
 
 
+def _search(kind: Callable[..., object], **options: object) -> Callable[..., object]:
+    return lambda program, task: kind(
+        program.params, task.rewriter, seed=task.plan.seed, **options
+    )
+
+
+def _beam(program: object, task: Task) -> object:
+    return optim.BeamTGD(
+        program.params, task.rewriter, critic=task.critic, seed=task.plan.seed
+    )
+
+
 OPTIMIZERS: Final[Mapping[str, Drive]] = MappingProxyType(
     {
         "NoOp": lambda task: None,
@@ -63,6 +75,11 @@ OPTIMIZERS: Final[Mapping[str, Drive]] = MappingProxyType(
         "race-loop": race_loop,
         "PatchTGD": _drive(_patch()),
         "GEPA": _drive(_gepa()),
+        "BeamTGD": _drive(_beam),
+        "OPRO": _drive(_search(optim.OPRO)),
+        "OptoPrime": _drive(_search(optim.OptoPrime)),
+        "SIMBA": _drive(_search(optim.SIMBA)),
+        "FeedbackDescent": _drive(_search(optim.FeedbackDescent)),
     }
 )
 """Controls first, then the loop by hand, then afnio's own."""

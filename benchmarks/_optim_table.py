@@ -21,6 +21,8 @@ from benchmarks._optim_task import Run
 
 TARGETS: Final = (0.5, 0.8, 0.9)
 """Shares of the way from the seed prompt to the best one."""
+FALSE_GAINS: Final = 0.05
+"""Share of runs that may take noise for a gain."""
 _SLACK: Final = 1e-9
 
 ByOptimizer: TypeAlias = Mapping[str, Sequence[Run]]
@@ -124,6 +126,9 @@ def table(preset: str, runs: ByOptimizer, default: str) -> Table:
     made = Table(
         title=f"{preset}: {most} seeds, {any_run.plan.budget} calls", title_style="bold"
     )
+    if preset == "null":
+        chance = stats.false_gain_rate(FALSE_GAINS, most)
+        made.caption = f"below seed: up to {chance:.0%} of the runs would be by chance"
     for column in COLUMNS:
         made.add_column(escape(column.replace("{default}", default)))
     compared = compare(runs, default)

@@ -17,6 +17,7 @@ roles together; what it returns is measured exactly, without sampling. Options::
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -62,9 +63,9 @@ def _positive(text: str) -> int:
 
 
 def plans(options: argparse.Namespace) -> list[Plan]:
-    """Return every run that the options ask for, seeds outermost."""
+    """Return every run that the options ask for, world by world, seed by seed."""
     worlds = dict(PRESETS) | (held_out() if options.sealed else {})
-    known = [*OPTIMIZERS, *(_optim_peers.PEERS if options.peers else ())]
+    known = [*OPTIMIZERS, *_peers(options.peers)]
     physics = {
         name: _varied(worlds[name], options.set)
         for name in _chosen("preset", options.preset, list(worlds))
@@ -77,6 +78,16 @@ def plans(options: argparse.Namespace) -> list[Plan]:
         for seed in range(first, first + options.seeds)
         for name in names
     ]
+
+
+def _peers(environments: Path | None) -> list[str]:
+    """Return the peers that are asked for; leaves if one is not installed."""
+    if environments is None:
+        return []
+    for name in dict.fromkeys(_optim_peers.PEERS.values()):
+        if not (python := _optim_peers.python_of(name, environments)).exists():
+            sys.exit(f"{python} is missing; make the environment and install {name}.")
+    return list(_optim_peers.PEERS)
 
 
 def _chosen(what: str, text: str, known: list[str]) -> list[str]:
@@ -114,17 +125,29 @@ def one(plan: Plan, peers: Path | None = None) -> Run:
 def runs_of(options: argparse.Namespace) -> Iterator[Run]:
     """Make all runs, on several processors, in order."""
     wanted = plans(options)
-    with ProcessPoolExecutor(options.jobs) as pool:
+    pool = ProcessPoolExecutor(options.jobs, initializer=_unmoved)
+    try:
         peers = [options.peers] * len(wanted)
         for number, found in enumerate(pool.map(one, wanted, peers), 1):
             print(f"\r{number} of {len(wanted)}", end="", file=sys.stderr, flush=True)
             yield found
-    print(file=sys.stderr)
+        print(file=sys.stderr)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _unmoved() -> None:
+    """Leave Ctrl-C to the main process, which then waits for runs under way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main(arguments: Sequence[str]) -> None:
-    options = parsed(arguments)
-    runs = list(runs_of(options))
+    """Run, and show what there is, even if interrupted."""
+    options, runs = parsed(arguments), list[Run]()
+    try:
+        runs.extend(runs_of(options))
+    except KeyboardInterrupt:
+        print(f"\ninterrupted after {len(runs)} runs", file=sys.stderr)
     show(runs, DEFAULT)
     for remark in sorted(
         {f"{each.plan.optimizer}: {each.note}" for each in runs if each.note}

@@ -32,6 +32,12 @@ def test_snippets_run(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_snippet_is_missed(page):
+    """A fence that is not closed on a line of its own would hide its snippet."""
+    assert page.read_text("utf-8").count("```python") == len(snippets(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_inside_the_project_lead_somewhere(page):
     """A relative link names a file that exists."""
     for target in LINK.findall(CODE.sub("", page.read_text("utf-8"))):

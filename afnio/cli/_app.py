@@ -27,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EXIT_CODES,
 )
+"""All commands: a Typer application, for its test runner or as a part of yours."""
 
 
 @app.callback()

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from afnio.errors import ModelError
+from afnio.models._answers import Answer
 from afnio.models._batch_jobs import Body, Status
 from afnio.models._faults import malformed
 from afnio.models._messages import Reply, Request
-from afnio.models._sdk import Answer
+from afnio.models._unicode import encodable
 
 if TYPE_CHECKING:
     from afnio.models.anthropic import Anthropic
@@ -28,7 +29,8 @@ class AnthropicBatches:
 
     def body(self, request: Request) -> Body:
         """Return the request in Anthropic's words."""
-        return self._client._body(request)
+        body: Body = encodable(self._client._body(request))
+        return body
 
     async def submit(self, token: str, bodies: Mapping[str, Body]) -> str:  # noqa: ARG002
         """Submit the requests; item names carry the token."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from itertools import count
 from typing import Any, Final, NoReturn, Self
@@ -78,6 +78,11 @@ class BaseModel:
     @property
     def endpoint(self) -> str | None:
         """The address whose limits are shared by all clients that use it."""
+        return None
+
+    @property
+    def _account(self) -> Hashable:
+        """Whose limits hold at the endpoint; not to be written anywhere."""
         return None
 
     @property
@@ -173,7 +178,7 @@ class BaseModel:
             return None
         if (endpoint := self.endpoint) is None:
             return self._own_limiter.get()
-        return limiter_for(endpoint, self._limits)
+        return limiter_for((endpoint, self._account), self._limits)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
         """Describe the client: connections and keys cannot be copied."""

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, NamedTuple, get_args
@@ -34,6 +34,7 @@ from afnio.models._counts import SampleCounts
 from afnio.models._keys import Key, differences, nearest
 from afnio.models._messages import Reply
 from afnio.models._settings import Applied, Setting
+from afnio.models._unicode import escaped
 
 CacheMode = Literal["off", "read-write", "record", "replay"]
 
@@ -120,7 +121,7 @@ class ReplyCache:
             return
         data = encode_reply(reply, keep_parsed=reply.text is None)
         text = json.dumps(data, ensure_ascii=False)
-        await self._queue().put((key.digest, key.document, text))
+        await self._queue().put((key.digest, escaped(key.document), escaped(text)))
         with self._lock:
             self._recorded.add(key.digest)
             self._remember(key, decode_reply(data, cached=True))
@@ -223,12 +224,21 @@ class _Writer:
             thread.join()
 
     def _work(self) -> None:
-        connection = open_for_writing(self._path)
         try:
-            while (batch := self._batch()) is not None:
-                self._commit(connection, batch)
-        finally:
-            connection.close()
+            with closing(open_for_writing(self._path)) as connection:
+                while (batch := self._batch()) is not None:
+                    self._commit(connection, batch)
+        except Exception as error:  # noqa: BLE001 - those who wait are told
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """End the thread; tell everybody who waits why."""
+        with self._lock, suppress(queue.Empty):
+            self._thread = None
+            while True:
+                item = self._rows.get_nowait()
+                if item is not None:
+                    item[1].fail(error)
 
     def _batch(self) -> list[tuple[tuple[str, str, str], Deferred[None]]] | None:
         """Wait for a row, then take all there are; None ends the thread."""
@@ -257,7 +267,7 @@ class _Writer:
         try:
             with connection:
                 connection.executemany(INSERT, [(*row, stored_at) for row, _ in batch])
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - those who wait are told
             for _, done in batch:
                 done.fail(error)
         else:

@@ -212,7 +212,7 @@ def export_jsonl(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> i
         for entry in _read(Path(path))
     ]
     text = "".join(reversed(lines))
-    write_atomic(out, text.encode("utf-8", "surrogatepass"))
+    write_atomic(out, text.encode("utf-8", "backslashreplace"))
     return len(lines)
 
 

@@ -31,6 +31,7 @@ from afnio.models._limits import Limiter
 from afnio.models._messages import Reply, Request
 from afnio.models._observe import watch
 from afnio.models._plan import active_plan
+from afnio.models._quotas import NO_LOAD, Load
 from afnio.models._retry import with_retries
 from afnio.models._scopes import current_deadline
 from afnio.models._structured import parsed, with_parsed
@@ -294,19 +295,19 @@ def _slotted(client: BaseModel, request: Request, send: Send) -> Send:
     limiter = client._limiter()
     if limiter is None:
         return send
-    return partial(_in_slot, limiter, _expected_tokens(client, request), send)
+    model = _name(client, request) or ""
+    return partial(_in_slot, limiter, model, send)
 
 
-def _expected_tokens(client: BaseModel, request: Request) -> int:
+def _load(request: Request) -> Load:
     """Return what a provider is likely to count against tokens per minute."""
-    limits = client._limits
-    if limits is None or limits.tokens_per_minute is None:
-        return 0
-    return input_tokens(request) // _BYTES_PER_TOKEN + output_tokens(request.args, 0)
+    prompt = input_tokens(request) // _BYTES_PER_TOKEN
+    return Load(prompt, output_tokens(request.args, 0))
 
 
-async def _in_slot(
-    limiter: Limiter, tokens: int, send: Send, request: Request
-) -> Reply:
-    async with limiter.slot(tokens):
-        return await send(request)
+async def _in_slot(limiter: Limiter, model: str, send: Send, request: Request) -> Reply:
+    load = _load(request) if limiter.counts_tokens(model) else NO_LOAD
+    async with limiter.slot(load, model) as slot:
+        reply = await send(request)
+        slot.replied(reply.usage.output_tokens)
+        return reply

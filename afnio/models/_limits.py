@@ -2,26 +2,36 @@
 
 Concurrency rises by one per round of successes. A refused call waits on its own, as its
 Retry-After says; refusals in a row are evidence that the whole endpoint is overloaded:
-then concurrency halves, and everyone who asks there waits. Limiters live on afnio's
-loop.
+then concurrency halves, and everyone who asks there waits. What a provider announces of
+its own limits is kept for each model (`_quotas`): calls wait instead of being refused,
+and those of another model pass them. Limiters live on afnio's loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
+from itertools import count
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from afnio.errors import InputValueError
 from afnio.models._loop_local import LoopLocal
+from afnio.models._quota_headers import News
+from afnio.models._quotas import NO_LOAD, Load, Quotas
+from afnio.models._window import Window
 
-_MINUTE_S: Final = 60.0
+_log: Final = logging.getLogger("afnio.models")
+
 LONGEST_PAUSE_S: Final = 120.0
 """Longest Retry-After that is obeyed."""
+
+_NOTICEABLE_S: Final = 5.0
+"""Waiting that a user wants explained."""
 
 _EVIDENCE: Final = 3
 """Refusals without a success in between that mean more than bad luck."""
@@ -62,39 +72,27 @@ class Limits:
         )
 
 
-class Window:
-    """What was started in the last 60 seconds. Pure: the caller brings the time."""
+class _Waiter(NamedTuple):
+    number: int
+    admitted: asyncio.Future[int]
+    load: Load
 
-    def __init__(self) -> None:
-        self._started: deque[tuple[float, int]] = deque()
-        self._tokens = 0
 
-    def delay_s(self, now: float, tokens: int, limits: Limits) -> float:
-        """Return the seconds until a call of ``tokens`` may start; 0 for now."""
-        while self._started and self._started[0][0] <= now - _MINUTE_S:
-            self._tokens -= self._started.popleft()[1]
-        requests = limits.requests_per_minute
-        wait = 0.0
-        if requests is not None and len(self._started) >= requests:
-            wait = self._started[-requests][0] + _MINUTE_S - now
-        if limits.tokens_per_minute is not None:
-            wait = max(wait, self._token_delay_s(now, tokens, limits.tokens_per_minute))
-        return wait
+class _Lane:
+    """The calls to one model, and what its provider says is left for them."""
 
-    def _token_delay_s(self, now: float, tokens: int, limit: int) -> float:
-        """A call larger than the limit starts alone, in an empty window."""
-        excess, wait = self._tokens + tokens - limit, 0.0
-        for started, spent in self._started:
-            if excess <= 0:
-                break
-            excess -= spent
-            wait = started + _MINUTE_S - now
-        return wait
+    __slots__ = ("name", "quotas", "waiting")
 
-    def add(self, now: float, tokens: int) -> None:
-        """Note that a call of ``tokens`` starts now."""
-        self._started.append((now, tokens))
-        self._tokens += tokens
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.quotas = Quotas()
+        self.waiting: deque[_Waiter] = deque()
+
+    def head(self) -> _Waiter | None:
+        """Return who waits longest, leaving out those who gave up."""
+        while self.waiting and self.waiting[0].admitted.done():
+            self.waiting.popleft()
+        return self.waiting[0] if self.waiting else None
 
 
 class Limiter:
@@ -119,11 +117,12 @@ class Limiter:
         self._allowed = float(limits.concurrency)
         self._active = 0
         self._window = Window()
-        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._lanes: dict[str, _Lane] = {}
+        self._numbers = count()
         self._paused_until = 0.0
         self._lowered_at = float("-inf")
         self._refused = 0
-        self._timer_set = False
+        self._wakes_at = float("inf")
 
     @property
     def allowed(self) -> int:
@@ -141,28 +140,41 @@ class Limiter:
             self._limits = self._limits.strictest(limits)
             self._allowed = min(self._allowed, float(self._limits.concurrency))
 
-    def slot(self, tokens: int = 0) -> Slot:
-        """Return a slot for one call: ``async with limiter.slot(tokens): …``."""
-        return Slot(self, tokens)
+    def counts_tokens(self, model: str) -> bool:
+        """Whether it matters how large a call is."""
+        if self._limits.tokens_per_minute is not None:
+            return True
+        lane = self._lanes.get(model)
+        return lane is not None and lane.quotas.counts_tokens
 
-    async def acquire(self, tokens: int) -> float:
-        """Wait for admission; return when the call started."""
-        if not self._waiting and self._delay_s(tokens) <= 0:
-            return self._admit(tokens)
-        admitted = asyncio.get_running_loop().create_future()
-        self._waiting.append((admitted, tokens))
+    def hear(self, model: str, news: Mapping[str, News], started: float) -> None:
+        """Take in what an answer says is left, to a call that started then."""
+        self._lane(model).quotas.hear(news, started, self._clock())
+
+    def slot(self, load: Load = NO_LOAD, model: str = "") -> Slot:
+        """Return a slot for one call: ``async with limiter.slot(load, model): …``."""
+        return Slot(self, self._lane(model), load)
+
+    async def acquire(self, lane: _Lane, load: Load) -> int:
+        """Wait for admission; return the call's number in its lane."""
+        if not any(other.waiting for other in self._lanes.values()) and (
+            max(self._delay_s(load), lane.quotas.delay_s(self._clock(), load)) <= 0
+        ):
+            return self._admit(lane, load)
+        admitted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        lane.waiting.append(_Waiter(next(self._numbers), admitted, load))
         self._wake()
         try:
-            await admitted
+            return await admitted
         except asyncio.CancelledError:
             if admitted.done() and not admitted.cancelled():
-                self.release()  # admitted and cancelled at once
+                self.release(lane, admitted.result())  # admitted and cancelled at once
             raise
-        return self._clock()
 
-    def release(self) -> None:
+    def release(self, lane: _Lane, number: int) -> None:
         """Give a slot back."""
         self._active -= 1
+        lane.quotas.end(number)
         self._wake()
 
     def succeeded(self) -> None:
@@ -188,62 +200,94 @@ class Limiter:
             self._allowed = max(1.0, self._allowed / 2.0)
             self._lowered_at = now
 
-    def _admit(self, tokens: int) -> float:
+    def now(self) -> float:
+        """Tell the time, in seconds."""
+        return self._clock()
+
+    def _lane(self, model: str) -> _Lane:
+        if (lane := self._lanes.get(model)) is None:
+            lane = self._lanes[model] = _Lane(model)
+        return lane
+
+    def _admit(self, lane: _Lane, load: Load) -> int:
         now = self._clock()
         self._active += 1
         if self._limits.requests_per_minute or self._limits.tokens_per_minute:
-            self._window.add(now, tokens)
-        return now
+            self._window.add(now, load.tokens)
+        return lane.quotas.begin(now, load)
 
-    def _delay_s(self, tokens: int) -> float:
+    def _delay_s(self, load: Load) -> float:
         """Return seconds to wait; infinite until a slot is given back."""
         if self._active >= self.allowed:
             return float("inf")
         now = self._clock()
         pause = self._paused_until - now
         if self._limits.requests_per_minute or self._limits.tokens_per_minute:
-            pause = max(pause, self._window.delay_s(now, tokens, self._limits))
+            pause = max(pause, self._window.delay_s(now, load.tokens, self._limits))
         return pause
 
     def _wake(self) -> None:
-        """Admit from the head of the queue as long as limits allow."""
-        while self._waiting:
-            admitted, tokens = self._waiting[0]
-            if admitted.done():
-                self._waiting.popleft()
-                continue
-            delay = self._delay_s(tokens)
-            if delay > 0:
-                self._wake_after(delay)
-                return
-            self._waiting.popleft()
-            self._admit(tokens)
-            admitted.set_result(None)
+        """Admit who came first, of those whose model has something left."""
+        while (lane := self._next_lane()) is not None:
+            waiter = lane.waiting.popleft()
+            waiter.admitted.set_result(self._admit(lane, waiter.load))
 
-    def _wake_after(self, delay: float) -> None:
-        if delay == float("inf") or self._timer_set:
+    def _next_lane(self) -> _Lane | None:
+        """Return whose turn it is; set a timer if it is nobody's yet."""
+        now, chosen, first = self._clock(), None, float("inf")
+        for lane in self._lanes.values():
+            if (head := lane.head()) is None:
+                continue
+            if (delay := lane.quotas.delay_s(now, head.load)) > 0:
+                self._wake_after(delay, lane.name)
+            elif head.number < first:
+                chosen, first = lane, head.number
+        if chosen is None:
+            return None
+        if (delay := self._delay_s(chosen.waiting[0].load)) > 0:
+            self._wake_after(delay)
+            return None
+        return chosen
+
+    def _wake_after(self, delay: float, model: str = "") -> None:
+        due = self._clock() + delay
+        if due >= self._wakes_at:
             return
-        self._timer_set = True
+        if model and delay >= _NOTICEABLE_S:
+            _log.info(
+                "%s: next to nothing is left of the provider's limits; further calls "
+                "wait, for %.0f s at most.",
+                model,
+                delay,
+            )
+        self._wakes_at = due
         later = self._later or asyncio.get_running_loop().call_later
         later(delay, self._timer)
 
     def _timer(self) -> None:
-        self._timer_set = False
+        self._wakes_at = float("inf")
         self._wake()
 
 
 class Slot:
     """Holds one admission for the length of a call."""
 
-    __slots__ = ("_limiter", "_started", "_tokens")
+    __slots__ = ("_lane", "_limiter", "_load", "_number", "_started")
 
-    def __init__(self, limiter: Limiter, tokens: int) -> None:
+    def __init__(self, limiter: Limiter, lane: _Lane, load: Load) -> None:
         self._limiter = limiter
-        self._tokens = tokens
+        self._lane = lane
+        self._load = load
+        self._number = 0
         self._started = 0.0
 
+    def replied(self, output_tokens: int) -> None:
+        """Learn how long the reply was."""
+        self._lane.quotas.replied(output_tokens)
+
     async def __aenter__(self) -> Self:
-        self._started = await self._limiter.acquire(self._tokens)
+        self._number = await self._limiter.acquire(self._lane, self._load)
+        self._started = self._limiter.now()
         return self
 
     async def __aexit__(
@@ -257,16 +301,17 @@ class Slot:
         if error is None:
             self._limiter.succeeded()
         elif is_throttled(error):
+            self._lane.quotas.refused()
             retry_after_s = getattr(error, "retry_after_s", None)
             self._limiter.overloaded(self._started, retry_after_s)
-        self._limiter.release()
+        self._limiter.release(self._lane, self._number)
 
 
-_endpoints: Final[LoopLocal[dict[str, Limiter]]] = LoopLocal(dict)
+_endpoints: Final[LoopLocal[dict[Hashable, Limiter]]] = LoopLocal(dict)
 
 
-def limiter_for(endpoint: str, limits: Limits) -> Limiter:
-    """Return the running loop's limiter of ``endpoint``."""
+def limiter_for(endpoint: Hashable, limits: Limits) -> Limiter:
+    """Return the running loop's limiter of ``endpoint``, an address and an account."""
     limiters = _endpoints.get()
     if (limiter := limiters.get(endpoint)) is None:
         limiter = limiters[endpoint] = Limiter(limits)

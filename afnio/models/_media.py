@@ -67,8 +67,8 @@ def load(
         kind = "text/plain"
     if kind not in known:
         raise InputValueError(
-            f"{name} is {kind or 'of an unknown kind'}; a {what} must be "
-            f"{_listed(known)}. Convert it first."
+            f"{name} is {kind or 'of an unknown kind'}; expected {_listed(known)} for "
+            f"one {what}. Convert it first."
         )
     if kind == "text/plain":
         return {"type": "text", "media_type": kind, "data": _as_text(data, name)}

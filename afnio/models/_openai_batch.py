@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from afnio._text import shorten
 from afnio.errors import ModelError
+from afnio.models._answers import Answer, read
 from afnio.models._batch_jobs import Body, Status
 from afnio.models._messages import Reply, Request
-from afnio.models._sdk import Answer, read
+from afnio.models._unicode import encodable
 
 if TYPE_CHECKING:
     from afnio.models.openai import OpenAI
@@ -33,7 +34,8 @@ class OpenAIBatches:
 
     def body(self, request: Request) -> Body:
         """Return the request in OpenAI's words."""
-        return self._client._body(request)
+        body: Body = encodable(self._client._body(request))
+        return body
 
     async def submit(self, token: str, bodies: Mapping[str, Body]) -> str:
         """Upload the requests, and submit them."""

@@ -70,11 +70,6 @@ class PriceBook:
         self._warned: set[str] = set()
         self._lock = threading.Lock()
 
-    @property
-    def is_free(self) -> bool:
-        """Whether nothing costs anything."""
-        return self._default is FREE and not self._overrides
-
     def set(self, model: str, price: Price) -> None:
         """Override the price of ``model``.
 

@@ -6,18 +6,18 @@ import json
 import os
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
+from afnio._files import write_atomic
 from afnio.errors import FileFormatError, InputTypeError, ReplayMissError
 from afnio.models._codec import decode_reply, encode_reply
 from afnio.models._keys import canonical, differences, nearest, request_key
 from afnio.models._limits import Limits
 from afnio.models._messages import Reply, Request
 from afnio.models._prices import FREE, PriceBook
+from afnio.models._unicode import escaped
 from afnio.models.model import ChatCompletionModel
 
 _FORMAT: Final = "afnio.recording"
@@ -115,7 +115,9 @@ class RecordedModel(Double):
                 for request, reply in self._entries.items()
             ]
             data = {"format": _FORMAT, "version": _VERSION, "entries": entries}
-            _write(self.path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+            text = escaped(json.dumps(data, indent=1, ensure_ascii=False)) + "\n"
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.path, text.encode())
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
@@ -133,18 +135,3 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
             f"{path} is not a recording this afnio can read, or is damaged."
         ) from error
     return entries
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False
-    ) as file:
-        file.write(text)
-    try:
-        Path(file.name).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(file.name).unlink()
-        raise

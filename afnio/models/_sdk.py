@@ -6,23 +6,24 @@ An SDK is imported when the first call is made, on a thread, with its own retrie
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+from functools import cached_property, partial
+from hashlib import sha256
 from importlib import import_module
-from typing import (
-    Any,
-    ClassVar,
-    Final,
-    NamedTuple,
-    TypeAlias,
-    TypeVar,
-    Unpack,
-)
+from typing import Any, ClassVar, Final, TypeVar, Unpack
 
 from afnio._dispatch import in_thread
 from afnio.errors import AuthError, MissingExtraError, ModelTimeoutError
+from afnio.models._answers import (
+    Answer,
+    TakeEvent,
+    read_body,
+    request_id,
+    take_event,
+)
 from afnio.models._client_settings import (
     SdkOptions,
     check_settings,
@@ -32,7 +33,6 @@ from afnio.models._client_settings import (
 from afnio.models._faults import (
     TOO_LATE,
     clean,
-    malformed,
     response_type,
     translated,
     transport_errors,
@@ -41,9 +41,11 @@ from afnio.models._keys import digest_values
 from afnio.models._limits import Limits
 from afnio.models._loop_local import LoopLocal
 from afnio.models._prices import PriceBook
+from afnio.models._quota_headers import read_news
 from afnio.models._retry import RetryPolicy
 from afnio.models._template import prepare
 from afnio.models._transport import quicken
+from afnio.models._unicode import encodable
 from afnio.models.model import ChatCompletionModel
 
 T = TypeVar("T")
@@ -58,19 +60,6 @@ _OPTIONS: Final = {
     "timeout": "timeout",
 }
 """Arguments that are no part of the body, and what the SDKs' ``post`` calls them."""
-
-
-_DONE: Final = "[DONE]"
-"""The last event of OpenAI's streams."""
-
-TakeEvent: TypeAlias = Callable[[Mapping[str, Any]], None]
-
-
-class Answer(NamedTuple):
-    """The JSON object that a server answered with, and its request id."""
-
-    data: dict[str, Any]
-    request_id: str | None
 
 
 class _Secret:
@@ -95,7 +84,7 @@ class SdkModel(ChatCompletionModel):
         timeout: Seconds for one attempt; the SDK's own default where None.
         max_retries: Further attempts after retryable errors.
         **options: See `SdkOptions`. ``retry`` replaces ``max_retries``; ``limits`` are
-            shared by all clients of one endpoint.
+            shared by all clients with one endpoint and key.
 
     Raises:
         AuthError: There is no key, neither given nor in the environment.
@@ -143,6 +132,16 @@ class SdkModel(ChatCompletionModel):
     def endpoint(self) -> str:
         """The base URL."""
         return self._base_url
+
+    @cached_property
+    def _account(self) -> Hashable:
+        key = self._key.reveal() or self._options.reveal().get("auth_token")
+        if isinstance(key, str):
+            key = sha256(key.encode("utf-8", "surrogatepass")).digest()
+        else:
+            key = id(key)
+        config = self._config or {}
+        return key, config.get("organization"), config.get("project")
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -226,7 +225,13 @@ class SdkModel(ChatCompletionModel):
             # the SDK's timeouts begin anew with every byte of a body that trickles in
             work = _within(work, limit, who)
         response = await self._guarded(work, args.get("model"))
-        return _read_body(response, who)
+        return read_body(response, who)
+
+    def _hear(self, model: str | None, response: Any, started: float) -> None:
+        """Tell the limiter what an answer says of the provider's limits."""
+        news = read_news(response.headers.raw)
+        if news and (limiter := self._limiter()) is not None:
+            limiter.hear(model or "", news, started)
 
     async def _listen(
         self, path: str, args: Mapping[str, Any], body: Any, take: TakeEvent
@@ -243,7 +248,7 @@ class SdkModel(ChatCompletionModel):
             try:
                 async for line in response.aiter_lines():
                     if line.startswith("data:"):
-                        _take_event(line[5:].strip(), take, who)
+                        take_event(line[5:].strip(), take, who)
                 return request_id(response)
             finally:
                 await response.aclose()
@@ -263,13 +268,24 @@ class SdkModel(ChatCompletionModel):
             name: args[given] for given, name in _OPTIONS.items() if given in args
         }
         sent = {name: args[name] for name in args if name not in _OPTIONS}
-        return await sdk.post(
+        package, started = sys.modules[self._package], time.monotonic()
+        post = partial(
+            sdk.post,
             path,
-            cast_to=response_type(sys.modules[self._package]),
-            body={**sent, **body},
+            cast_to=response_type(package),
             options=options,
             stream=stream,
         )
+        try:
+            try:
+                response = await post(body={**sent, **body})
+            except UnicodeEncodeError:
+                response = await post(body=encodable({**sent, **body}))
+        except package.APIStatusError as error:
+            self._hear(args.get("model"), error.response, started)
+            raise
+        self._hear(args.get("model"), response, started)
+        return response
 
     async def _guarded(self, work: Coroutine[Any, Any, T], model: str | None) -> T:
         """Await ``work``, turning the SDK's errors into ours, without keys."""
@@ -300,39 +316,3 @@ async def _within(work: Awaitable[T], seconds: float, who: str) -> T:
             return await work
     except TimeoutError as error:
         raise ModelTimeoutError(TOO_LATE.format(who)) from error
-
-
-def _read_body(response: Any, who: str) -> Answer:
-    try:
-        data = json.loads(response.content)
-    except ValueError as error:
-        raise malformed(
-            who, f"the body is not JSON: {error}: {response.text!r}"
-        ) from error
-    if not isinstance(data, dict):
-        raise malformed(who, f"expected a JSON object, got {response.text!r}")
-    return Answer(data, request_id(response))
-
-
-def request_id(response: Any) -> str | None:
-    """Return what the provider calls this request."""
-    headers = response.headers
-    found = headers.get("x-request-id") or headers.get("request-id")
-    return None if found is None else str(found)
-
-
-def _take_event(text: str, take: TakeEvent, who: str) -> None:
-    if text == _DONE:
-        return
-    try:
-        event = json.loads(text)
-    except ValueError as error:
-        raise malformed(who, f"an event is not JSON: {error}: {text!r}") from error
-    if isinstance(event, dict) and event.get("error"):
-        raise malformed(who, f"the stream ended with an error: {event['error']}")
-    take(event)
-
-
-def read(value: Any, name: str) -> Any:
-    """Read a field of a JSON object that may lack it, or be no object."""
-    return value.get(name) if isinstance(value, Mapping) else None

@@ -1,6 +1,6 @@
 """What calls cost: the frozen `Usage` of one call, and the meter that adds them up.
 
-The documented form (`UsageMeter.document`) is the OpenAI one::
+The documented form (`UsageMeter.document`) is the OpenAI one:
 
     completion_tokens, prompt_tokens, total_tokens
     prompt_tokens_details:     cached_tokens, audio_tokens

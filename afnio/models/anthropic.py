@@ -10,13 +10,14 @@ from typing import Any, Final
 from afnio._text import shorten
 from afnio.errors import InputValueError
 from afnio.models import blocks
+from afnio.models._answers import Answer, read
 from afnio.models._anthropic_batch import AnthropicBatches
 from afnio.models._anthropic_events import StreamedMessage
 from afnio.models._anthropic_messages import set_tools, system_of, turns_of
 from afnio.models._client_settings import check_model
 from afnio.models._faults import malformed
 from afnio.models._messages import Reply, Request
-from afnio.models._sdk import Answer, SdkModel, read
+from afnio.models._sdk import SdkModel
 from afnio.models._stream import Emit
 from afnio.models._structured import is_class, json_schema, strict_schema
 from afnio.models._tools import read_call

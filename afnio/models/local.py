@@ -33,6 +33,7 @@ from afnio.models._prices import FREE, PriceBook
 from afnio.models._stream import Emit
 from afnio.models._structured import wire_format
 from afnio.models._tools import read_call
+from afnio.models._unicode import encodable
 from afnio.models._usage import Usage
 from afnio.models.model import ChatCompletionModel
 
@@ -182,7 +183,8 @@ class LocalModel(ChatCompletionModel):
             args["response_format"] = wire_format(args["response_format"])
         args.setdefault("cache_prompt", self._prompt_cache)
         args.setdefault("seed", self._seed + request.sample_index)
-        return {**args, "messages": list(wire_messages(request.messages))}
+        body = {**args, "messages": list(wire_messages(request.messages))}
+        return dict(encodable(body))
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

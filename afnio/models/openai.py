@@ -10,6 +10,7 @@ from typing import Any, Final
 from afnio._dispatch import call_user, on_loop
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError
+from afnio.models._answers import Answer, read
 from afnio.models._call import call
 from afnio.models._chunks import Assembled
 from afnio.models._client_settings import check_model
@@ -18,7 +19,7 @@ from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._openai_batch import OpenAIBatches
 from afnio.models._openai_messages import wire_messages, wire_tools
 from afnio.models._scopes import effective_role
-from afnio.models._sdk import Answer, SdkModel, read
+from afnio.models._sdk import SdkModel
 from afnio.models._stream import Emit
 from afnio.models._structured import wire_format
 from afnio.models._tools import read_call

@@ -20,7 +20,7 @@ from afnio.models._stream import Emit
 from afnio.models._structured import json_schema
 from afnio.models._usage import Usage
 
-__all__ = ["RecordedModel", "ScriptedModel", "feedback", "in_tags"]
+__all__ = ["RecordedModel", "ScriptedModel", "edits", "feedback", "in_tags"]
 
 Answer: TypeAlias = str | Reply | Exception | None
 Replies: TypeAlias = (
@@ -132,6 +132,40 @@ def in_tags(text: str) -> Callable[..., str]:
         )
 
     return answer
+
+
+def edits(*changes: str | tuple[str, str]) -> str:
+    r"""Return the reply of an optimizer's model that proposes edits.
+
+    Args:
+        *changes: A text to add at the end, or a pair of what to replace and by what; an
+            empty replacement deletes.
+
+    Raises:
+        InputValueError: There is none.
+        InputTypeError: One is neither.
+
+    Examples:
+        >>> edits("Be brief.")
+        '{"edits": [{"action": "add", "find": "", "text": "Be brief."}]}'
+        >>> model = ScriptedModel(edits(("kind", "polite"), ("Shout.", "")))
+    """
+    if not changes:
+        raise InputValueError("edits() needs at least one edit.")
+    return json.dumps({"edits": [_as_edit(change) for change in changes]})
+
+
+def _as_edit(change: Any) -> dict[str, str]:
+    if isinstance(change, str):
+        return {"action": "add", "find": "", "text": change}
+    pair = list(change) if isinstance(change, (tuple, list)) else []
+    if [type(part) for part in pair] != [str, str]:
+        raise InputTypeError(
+            "an edit is a text to add, or a pair (find, replacement); got "
+            f"{type(change).__name__}: {shorten(change)}."
+        )
+    find, text = pair
+    return {"action": "replace" if text else "delete", "find": find, "text": text}
 
 
 def feedback(text: str) -> Callable[..., str]:

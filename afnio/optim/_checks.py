@@ -71,6 +71,19 @@ def require_word(name: str, value: Any, known: Iterable[str]) -> str:
     return str(value)
 
 
+def require_client(name: str, value: Any) -> Any:
+    """Return an option that must be a chat client, or None.
+
+    Raises:
+        InputTypeError: It is something else.
+    """
+    if value is not None and not callable(getattr(value, "agenerate", None)):
+        raise InputTypeError(
+            f"{name} must be a chat client of afnio.models, got {type(value).__name__}."
+        )
+    return value
+
+
 def require_part(name: str, value: Any, kind: type, needs: str) -> None:
     """Raise unless ``value`` has the methods of a part.
 

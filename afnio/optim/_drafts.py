@@ -29,6 +29,12 @@ class Draft:
     proposer: Proposer
     given: Mapping[int, Any] = field(default_factory=dict)
     """Values by parameter that no model is asked for."""
+    changes: tuple[Change, ...] | None = None
+    """What it changes, where that is on record already."""
+    is_part: bool = True
+    """Whether its changes may be united with others'."""
+    parts: tuple[Draft, ...] = ()
+    """Drafts whose changes it unites."""
     rationale: str = ""
     """What was said in comparison with its parent."""
     fate: str = ""
@@ -107,7 +113,9 @@ class Draft:
 
     def _changes(self) -> tuple[Change, ...]:
         """Return what it changes: what was asked for, then what was given."""
-        asked = [job.change() for job in self.jobs]
+        if self.changes is not None:
+            return self.changes
+        asked = [job.change() for job in self.jobs if job.text != job.task.current]
         done = {change.parameter for change in asked if change.after is not None}
         before = self.parent.values
         return (

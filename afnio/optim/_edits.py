@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 from afnio._text import shorten
 from afnio.errors import RewriteRefused
-from afnio.models._structured import extract_json
-from afnio.optim._safety import REASONING, starts_unfinished
+from afnio.optim._question import read_json
 
 Action = Literal["add", "replace", "delete", "move"]
 
@@ -62,15 +60,7 @@ def parse_edits(reply: str | None) -> list[Edit]:
     Raises:
         RewriteRefused: It is not one JSON object of edits.
     """
-    text = REASONING.sub("", reply or "", count=1)
-    if not text.strip() or starts_unfinished(text):
-        raise RewriteRefused("it contains no answer.", reply=reply)
-    try:
-        found = json.loads(extract_json(text))
-    except (ValueError, RecursionError) as error:
-        raise RewriteRefused(
-            f"it is no JSON object, or not all of one ({shorten(error)}).", reply=reply
-        ) from error
+    found = read_json(reply)
     rows = found.get("edits") if isinstance(found, dict) else found
     if not isinstance(rows, list) or not rows:
         raise RewriteRefused('it has no list "edits" with an edit in it.', reply=reply)

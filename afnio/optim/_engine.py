@@ -1,6 +1,6 @@
 """Search: the engine of every gated optimizer; presets only choose its parts.
 
-One ``step(closure)`` is one round of ask and tell::
+One ``step(closure)`` is one round of ask and tell:
 
     parents   = pool.parents(accepted so far)          which candidates to go on from
     evidence  = closure.train(sample), or param.grad   what went wrong, for each parent
@@ -9,12 +9,16 @@ One ``step(closure)`` is one round of ask and tell::
     rulings   = gate.decide(validation scores)         block by block, all at once
     install     pool.best(accepted so far)
 
+With ``unite``, all changes of a step are checked and judged as one candidate first. In
+`ask` and `tell` the same round is divided where scores are needed. `finish` is the
+return rule: the start, unless something is better on fresh draws.
+
 Nothing changes until the end; a step that fails leaves everything as it was. Everything
 that later steps depend on is in ``state_dict`` as JSON: the random generator, the
 candidates with their scores, what is left of the epoch, the decisions, the calls made.
 
 **How to write a preset.** Subclass `Search`; hand it `Parts` and the defaults of the
-parameter groups. That is all for most methods::
+parameter groups. That is all for most methods:
 
     class Drift(Search):
         def __init__(self, params, model_client=None, **completion_args):
@@ -49,17 +53,19 @@ from afnio._dispatch import on_loop, run_sync
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError, StateError
-from afnio.optim._checks import require_int, require_part
+from afnio.optim._ask_tell import AskTell
+from afnio.optim._checks import require_int, require_number, require_part
 from afnio.optim._demos import rng_from, rng_state
+from afnio.optim._finish import Runner, Verdict, decided, finalists
 from afnio.optim._ledger import Ledger
 from afnio.optim._options import RewriteOptions
 from afnio.optim._parts import Parts
-from afnio.optim._racing import Entrant, evaluate, standings
+from afnio.optim._racing import Entrant
 from afnio.optim._round import Round
 from afnio.optim._scorebook import Scorebook
 from afnio.optim._tasks import check_settings, default_messages, listed
 from afnio.optim._trials import Trials
-from afnio.optim.optimizer import Closure, Optimizer, ParamsT
+from afnio.optim.optimizer import Closure, ParamsT
 from afnio.optim.pools import Candidate
 from afnio.optim.records import StepRecord
 
@@ -71,7 +77,7 @@ EvidenceFilter: TypeAlias = Callable[
 """From gradients of each parameter to others."""
 
 
-class Search(Optimizer):
+class Search(AskTell):
     """Base class of gated optimizers; see the module's description.
 
     Args:
@@ -117,6 +123,7 @@ class Search(Optimizer):
         self._left: list[int] = []
         self._proposed = 0
         self._merged = 0
+        self._finished_at: int | None = None
         self._book = Scorebook()
         self._ledger = Ledger()
         self.evidence_filter: EvidenceFilter | None = None
@@ -156,6 +163,11 @@ class Search(Optimizer):
             return f"{self._steps - last} steps in a row accepted nothing"
         return ""
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether `finish` has decided since the last step."""
+        return self._finished_at == self._steps
+
     def settings_group(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """Return a group with everything that asking a model takes."""
         return {
@@ -182,6 +194,10 @@ class Search(Optimizer):
 
     async def _astep(self, closure: Closure | None = None) -> Any:
         trials = Trials(closure, type(self).__name__)
+        if self._pending is not None:
+            raise StateError(
+                "ask() has candidates that wait for tell(); finish that step."
+            )
         if self.stop_reason:
             return None
         with self._ledger.counting():
@@ -208,62 +224,70 @@ class Search(Optimizer):
 
     # -- the return rule -----------------------------------------------------------
 
-    def finish(self, closure: Closure, top: int = 3) -> Any:
-        """Install the best candidate by scores drawn afresh; call it at the end.
+    def finish(self, closure: Closure, top: int = 3, alpha: float = 0.1) -> Any:
+        """Install the best candidate if it beats the start on fresh draws.
 
-        A candidate that was chosen because of its scores has been lucky with them. So
-        the ``top`` ones, what the parameters hold, and what the search started from are
-        evaluated once more, and the best of them is installed; the newest of equals.
+        Call it at the end; a `Trainer` does so by itself. A candidate that was chosen
+        because of its scores has been lucky with them. So the ``top`` ones, what the
+        parameters hold, and what the search started from are evaluated once more. The
+        best of them is installed if it is better than the start with confidence
+        (one-sided sign test over samples, multiplied by the number of candidates); if
+        that is not clear, these two are evaluated up to twice more. What stays unclear
+        is decided for the start: no gain is claimed that is not there.
 
         Args:
             closure: As for ``step``.
             top: How many of the best candidates take part.
+            alpha: Chance of installing a candidate that is not better than the start.
 
         Returns:
             The closure's result for what is installed; None if there is no choice.
 
-        Model calls: one evaluation by the closure for each that takes part.
+        Model calls: one evaluation by the closure for each that takes part, and up to
+        four more.
         """
-        return run_sync(self.afinish(closure, top))
+        return run_sync(self.afinish(closure, top, alpha))
 
-    async def afinish(self, closure: Closure, top: int = 3) -> Any:
+    async def afinish(self, closure: Closure, top: int = 3, alpha: float = 0.1) -> Any:
         """Await what `finish` does."""
-        return await on_loop(self._finished(closure, require_int("top", top, 1)))
+        require_int("top", top, 1)
+        require_number("alpha", alpha, 0.0, 1.0)
+        return await on_loop(self._finished(closure, top, alpha))
 
-    async def _finished(self, closure: Closure, top: int) -> Any:
+    async def _finished(self, closure: Closure, top: int, alpha: float) -> Any:
         trials = Trials(closure, type(self).__name__)
         work = self.round_type(self, closure, trials)
-        runners = _finalists(work.candidates, work.installed, top)
-        if len(runners) < 2:  # noqa: PLR2004 - nothing to choose from
-            return None
         params = self._params()
-        entrants = [
-            Entrant(dict(zip(params, one.values, strict=True)), one.number)
-            for one in runners
+        runners = [
+            Runner(one, Entrant(dict(zip(params, one.values, strict=True)), one.number))
+            for one in finalists(work.candidates, work.installed, top)
         ]
+        if len(runners) == 1:
+            return None
         with self._ledger.counting():
-            await evaluate(trials, entrants, range(trials.blocks))
-        totals = standings(entrants)
-        chosen = max(
-            runners, key=lambda one: (round(totals[one.number], 9), one.number)
-        )
-        entrant = next(one for one in entrants if one.number == chosen.number)
+            final = await decided(trials, runners, alpha)
+        await self._conclude(work, final)
+        return final.chosen.entrant.result
+
+    async def _conclude(self, work: Round, final: Verdict) -> None:
+        """Install what was decided for, and record it."""
+        chosen = final.chosen.candidate
         record = StepRecord(
             step=self._steps,
             optimizer=type(self).__name__,
             candidate=chosen.number,
             changes=(),
             accepted=True,
-            reason=f"best of {len(runners)} candidates on fresh draws",
-            candidate_scores=entrant.known(),
+            reason=final.decision.reason,
+            decision=final.decision,
+            parent_scores=final.start,
+            candidate_scores=final.best,
         )
-        self.candidates = [
-            *(one for one in work.candidates if one is not chosen),
-            chosen,
-        ]
+        others = [one for one in work.candidates if one is not chosen]
+        self.candidates = [*others, chosen]
+        self._finished_at = self._steps
         self._install(chosen, record.reason)
         await self._record([record])
-        return entrant.result
 
     # -- state ---------------------------------------------------------------------
 
@@ -276,6 +300,8 @@ class Search(Optimizer):
             "merged": self._merged,
             "book": self._book.state_dict(),
             "calls": dict(self._ledger.calls),
+            "finished_at": self._finished_at,
+            "pending": self._pending,
         }
 
     def _load_search_state(self, saved: Mapping[str, Any]) -> None:
@@ -291,6 +317,8 @@ class Search(Optimizer):
         self._proposed, self._merged = saved["proposed"], saved["merged"]
         self._book = Scorebook.from_state(saved["book"])
         self._ledger = Ledger(saved["calls"])
+        self._finished_at = saved.get("finished_at")
+        self._pending = saved.get("pending")
 
 
 def _refuse_options(kind: type, completion_args: Mapping[str, Any]) -> None:
@@ -307,17 +335,3 @@ def _refuse_options(kind: type, completion_args: Mapping[str, Any]) -> None:
         if near or name in ("messages", "inputs", "momentum"):
             hint = f"did you mean {near[0]!r}?" if near else "TGD has it."
             raise InputValueError(f"{kind.__name__} has no option {name!r}; {hint}")
-
-
-def _finalists(
-    candidates: list[Candidate], installed: Candidate, top: int
-) -> list[Candidate]:
-    """Return who takes part in the final comparison, oldest first, each once."""
-
-    def rank(one: Candidate) -> tuple[float, int]:
-        return (float("-inf") if one.mean is None else one.mean, one.number)
-
-    chosen = sorted(candidates, key=rank, reverse=True)[:top]
-    first = min(candidates, key=lambda one: one.number)
-    found = {one.values: one for one in [*chosen, first, installed]}
-    return sorted(found.values(), key=lambda one: one.number)

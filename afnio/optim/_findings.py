@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from afnio._dispatch import call_user
+from afnio._dispatch import call_user, gather
 from afnio._variable import Variable
 from afnio.autodiff import agrad
 from afnio.autodiff.credit import credit_mode
@@ -61,13 +61,25 @@ async def findings_on(
         numbers: Of the samples.
         mode: "passthrough" asks no critic; otherwise the ambient mode holds.
     """
+    [found] = await rollouts_on(closure, values, numbers, mode, 1)
+    return found
+
+
+async def rollouts_on(
+    closure: Any, values: Values, numbers: Sequence[int], mode: str, count: int
+) -> list[Findings]:
+    """Do the same ``count`` times, at the same time: answers may vary."""
     credit: AbstractContextManager[None] = nullcontext()
     if mode == "passthrough":
         credit = credit_mode("passthrough")
     with Installed(values), credit, enable_grad():
-        result = await call_user(closure.train, tuple(numbers))
-        await asettle(result)
-        found = await agrad(roots_of(result), list(values), allow_unused=True)
+        results = [await call_user(closure.train, tuple(numbers)) for _ in range(count)]
+        await asettle(results)
+        return await gather(_found_in(result, values, numbers) for result in results)
+
+
+async def _found_in(result: Any, values: Values, numbers: Sequence[int]) -> Findings:
+    found = await agrad(roots_of(result), list(values), allow_unused=True)
     grads = tuple(() if grad is None else (grad,) for grad in found)
     await asettle([list(each) for each in grads])
     scores = tuple(sample_scores(result))

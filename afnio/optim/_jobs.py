@@ -12,11 +12,12 @@ from afnio._variable import Variable
 from afnio.optim._prompts import Task
 from afnio.optim._rewrite import Outcome, rewrite
 from afnio.optim._safety import normal
-from afnio.optim._tasks import Settings
+from afnio.optim._tasks import Settings, split_evidence
 from afnio.optim.records import Change
 
 _NOTE_CHARS: Final = 2_000
 """Characters of one piece of feedback kept in a record."""
+_EVERYTHING: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,16 @@ class Job:
             attempts=0 if self.outcome is None else self.outcome.attempts,
             note="" if self.outcome is None else self.outcome.note,
         )
+
+
+def spread(job: Job, variant: int, count: int) -> Job:
+    """Return the job as one of ``count`` variants: each shows other failures first."""
+    options = job.task.options
+    unlimited = replace(options, failures=_EVERYTHING)
+    failures, _ = split_evidence(job.grads, unlimited)
+    shift = variant * len(failures) // count
+    shown = (*failures[shift:], *failures[:shift])[: options.failures]
+    return replace(job, task=replace(job.task, failures=shown, variant=variant))
 
 
 def values_of(jobs: Iterable[Job]) -> dict[Variable, Any]:

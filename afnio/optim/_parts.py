@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from afnio.optim._checks import require_int, require_number, require_part
+from afnio.optim._checks import require_bool, require_int, require_number, require_part
 from afnio.optim._decision import Gate
 from afnio.optim._jobs import Job
 from afnio.optim.memory import Memory, NoMemory
@@ -131,6 +131,13 @@ class Parts:
     """Candidates to go on from in a step, if the closure can train them."""
     proposals: int = 1
     """Candidates made of each parent."""
+    unite: bool = False
+    """Whether all changes of a step are tested together first, each alone only if that
+    fails: independent repairs add up, as gradients do over a batch. After a step that
+    gained nothing, only every third step does so: big steps where they succeed."""
+    prune: bool = False
+    """Whether after a step that gained nothing one candidate is the parent without
+    one of its sentences or lines; no model is asked for it."""
     merges: int = 0
     """Candidates made by uniting two, in all."""
 
@@ -146,6 +153,8 @@ class Parts:
             require_int("finalists", self.finalists, 1)
         if self.check is not None:
             require_part("check", self.check, Gate, "a method decide")
+        require_bool("unite", self.unite)
+        require_bool("prune", self.prune)
         require_int("parents", self.parents, 1)
         require_int("proposals", self.proposals, 1)
         require_int("merges", self.merges, 0)

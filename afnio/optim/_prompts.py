@@ -203,7 +203,7 @@ def render(task: Task, contract: str | None = None) -> list[dict[str, str]]:
     """
     _check_inputs(task)
     mark = mark_of(task)
-    values = {**task.inputs, **_values(task, mark)}
+    values = {**task.inputs, **pieces_of(task, mark)}
     if contract is not None:
         values["reply"] = contract
     return [
@@ -248,7 +248,7 @@ def _completed(turns: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [*turns[:-1], (role, "\n\n".join([text, *missing]))]
 
 
-def _values(task: Task, mark: str) -> dict[str, str]:
+def pieces_of(task: Task, mark: str) -> dict[str, str]:
     options = task.options
     critiques = task.per_sample
     examples = [

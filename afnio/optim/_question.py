@@ -1,4 +1,4 @@
-"""A question to a model that is asked again, with the reason, until the answer is fit."""
+"""A question to a model, asked again with the reason until the answer is fit."""
 
 from __future__ import annotations
 
@@ -113,21 +113,30 @@ def object_schema(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def read_json(reply: str | None) -> Any:
+    """Return what a reply says in JSON; reasoning at its start is skipped.
+
+    Raises:
+        RewriteRefused: There is no JSON, or not all of it.
+    """
+    text = REASONING.sub("", reply or "", count=1)
+    if not text.strip() or starts_unfinished(text):
+        raise RewriteRefused("it contains no answer.", reply=reply)
+    try:
+        return json.loads(extract_json(text))
+    except (ValueError, RecursionError) as error:
+        raise RewriteRefused(
+            f"it is no JSON object, or not all of one ({shorten(error)}).", reply=reply
+        ) from error
+
+
 def read_object(reply: str | None) -> dict[str, Any]:
     """Return the JSON object of a reply.
 
     Raises:
         RewriteRefused: There is none.
     """
-    text = REASONING.sub("", reply or "", count=1)
-    if not text.strip() or starts_unfinished(text):
-        raise RewriteRefused("it contains no answer.", reply=reply)
-    try:
-        found = json.loads(extract_json(text))
-    except (ValueError, RecursionError) as error:
-        raise RewriteRefused(
-            f"it is no JSON object, or not all of one ({shorten(error)}).", reply=reply
-        ) from error
+    found = read_json(reply)
     if not isinstance(found, dict):
         raise RewriteRefused("it is JSON, but no object.", reply=reply)
     return found
@@ -143,19 +152,3 @@ def read_text(found: Mapping[str, Any], name: str, reply: str | None) -> str:
     if not isinstance(value, str) or not value.strip():
         raise RewriteRefused(f'it has no text "{name}".', reply=reply)
     return value.strip()
-
-
-def read_texts(
-    found: Mapping[str, Any], name: str, limit: int, reply: str | None
-) -> list[str]:
-    """Return the first ``limit`` texts of a list, each once.
-
-    Raises:
-        RewriteRefused: There is no such list, or nothing in it.
-    """
-    value = found.get(name)
-    rows = value if isinstance(value, list) else []
-    texts = [row.strip() for row in rows if isinstance(row, str) and row.strip()]
-    if not texts:
-        raise RewriteRefused(f'it has no list "{name}" with a text in it.', reply=reply)
-    return list(dict.fromkeys(texts))[:limit]

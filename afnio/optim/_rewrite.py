@@ -119,6 +119,7 @@ async def converse(
     Raises:
         ModelError: A call failed.
     """
+
     def read(reply: str | None) -> tuple[str, str]:
         text, note = parse(reply)
         check(text, task)

@@ -13,19 +13,20 @@ from afnio.errors import StateError
 from afnio.optim._demos import rng_from, rng_state
 from afnio.optim._drafts import Draft, ask_all
 from afnio.optim._findings import Findings, findings_on, train_size
-from afnio.optim._jobs import Job, warn_of_refusals
+from afnio.optim._jobs import Job, spread, warn_of_refusals
+from afnio.optim._joint import is_stuck, merge_draft, shortened_draft, united_drafts
 from afnio.optim._racing import Entrant, Ruling, evaluate, gate_at, judge, standings
 from afnio.optim._scores import asettle, paired
-from afnio.optim._tasks import settings_of, split_evidence, task_of
+from afnio.optim._tasks import settings_of, task_of
 from afnio.optim._trials import Trial, Trials
 from afnio.optim.pools import Candidate
-from afnio.optim.proposers import Merge
 from afnio.optim.records import StepRecord
 
 if TYPE_CHECKING:
     from afnio.optim._engine import Search
 
-_EVERYTHING: Final = 1_000_000
+_UNITE_EVERY: Final = 3
+"""Steps from one test of all changes together to the next, while nothing succeeds."""
 
 
 class Round:
@@ -84,6 +85,11 @@ class Round:
         self.candidates.append(present)
         return present
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the last step gained nothing."""
+        return is_stuck(self.search.history, self.search._steps)
+
     def entrant_of(self, candidate: Candidate) -> Entrant:
         """Return a candidate with its known evaluations, the same one each time."""
         if candidate.number not in self._entrants:
@@ -112,6 +118,14 @@ class Round:
 
     async def run(self) -> None:
         """Find evidence, propose, evaluate, decide."""
+        await self.propose()
+        await self._try_united()
+        await self._check()
+        await self._judge()
+        await self.choose()
+
+    async def propose(self) -> None:
+        """Find evidence, and make all proposals."""
         await asettle([[param, param.grad] for param in self.params])
         for parent in await self._parents():
             findings = self._filtered(await self._evidence(parent))
@@ -119,9 +133,12 @@ class Round:
             if jobs:
                 self._draft(parent, findings, jobs)
         await self._draft_merge()
+        if self.parts.prune and self.is_stuck:
+            self._enter(shortened_draft(self.drafts, self.proposed, self.rng))
         await self._propose()
-        await self._check()
-        await self._judge()
+
+    async def choose(self) -> None:
+        """Choose what to install, when all drafts are decided on."""
         await self._complete()
         self.installed = self.parts.pool.best(self.candidates)
 
@@ -195,42 +212,40 @@ class Round:
             draft = Draft(
                 number=self.proposed,
                 parent=parent,
-                jobs=[_spread(job, variant, count) for job in chosen],
+                jobs=[spread(job, variant, count) for job in chosen],
                 findings=findings,
                 proposer=self.parts.proposer,
             )
+            self._enter(draft)
+
+    async def _draft_merge(self) -> None:
+        draft = await merge_draft(self)
+        self._enter(draft)
+        self.merged += draft is not None
+
+    def _enter(self, draft: Draft | None) -> None:
+        if draft is not None:
             self.drafts.append(draft)
             self.proposed += 1
 
-    async def _draft_merge(self) -> None:
-        """Add a draft that unites two candidates, after a step that found a new one."""
-        pool, last = self.parts.pool, self.candidates[-1].step
-        if self.merged >= self.parts.merges or not last or last < self.search._steps:
-            return
-        await self._complete()
-        pair = pool.parents(self.candidates, 2, self.rng)
-        if len(pair) < 2:  # noqa: PLR2004 - it takes two
-            return
-        pair.sort(key=lambda one: (one.mean or 0.0, one.number))
-        other, base = pair
-        nothing = Findings(grads=tuple(() for _ in self.params))
-        jobs = [
-            replace(job, task=replace(job.task, history=((theirs, ()),), rejected=()))
-            for job in await self._all_jobs(base, nothing)
-            if (theirs := str(other.values[job.number])) != job.task.current
-        ]
-        draft = Draft(
-            number=self.proposed,
-            parent=base,
-            jobs=jobs,
-            parents=(base.number, other.number),
-            proposer=Merge(),
-        )
-        self.drafts.append(draft)
-        self.proposed, self.merged = self.proposed + 1, self.merged + 1
-
     async def _propose(self) -> None:
         await ask_all(self.drafts, self.candidates)
+
+    async def _try_united(self) -> None:
+        """Test all changes of the step together; each alone only if that fails."""
+        waits = self.is_stuck and self.search._steps % _UNITE_EVERY
+        wanted = self.parts.unite and not waits
+        joint = united_drafts(self._alive(), self.proposed) if wanted else []
+        if not joint:
+            return
+        self.proposed += len(joint)
+        apart, self.drafts = self.drafts, joint
+        await self._check()
+        await self._judge()
+        self.drafts = [*apart, *joint]
+        for draft in joint:
+            for part in draft.parts if draft.joined else ():
+                part.fate = f"part of candidate {draft.number}"
 
     async def _check(self) -> None:
         """Let only those pass that do better on the training samples they came from."""
@@ -275,7 +290,8 @@ class Round:
         order = self.rng.sample(range(self.trials.blocks), self.trials.blocks)
         gate = gate_at(self.parts.gate, self.search._steps)
         families: dict[int, list[Draft]] = {}
-        for draft in self._alive():
+        alive = self._alive()
+        for draft in alive:
             draft.enter(self.params)
             families.setdefault(draft.parent.number, []).append(draft)
         ruled = await gather(
@@ -291,7 +307,7 @@ class Round:
         for family, rulings in zip(families.values(), ruled, strict=True):
             for draft, ruling in zip(family, rulings, strict=True):
                 draft.ruling = ruling
-        self._admit([d for d in self.drafts if _passed(d)])
+        self._admit([d for d in alive if d.ruling and d.ruling.decision.accepted])
 
     def _admit(self, accepted: Sequence[Draft]) -> None:
         """Add accepted drafts to the candidates, the best one last."""
@@ -332,18 +348,3 @@ class Round:
         """Return the closure's result for what is installed, as far as it is known."""
         entrant = self._entrants.get(self.installed.number)
         return entrant.result if entrant is not None and entrant.parts else None
-
-
-def _passed(draft: Draft) -> bool:
-    ruling = draft.ruling
-    return ruling is not None and not draft.checked and ruling.decision.accepted
-
-
-def _spread(job: Job, variant: int, count: int) -> Job:
-    """Return the job as a variant: it shows other failures first."""
-    options = job.task.options
-    unlimited = replace(options, failures=_EVERYTHING)
-    failures, _ = split_evidence(job.grads, unlimited)
-    shift = variant * len(failures) // count
-    shown = (*failures[shift:], *failures[:shift])[: options.failures]
-    return replace(job, task=replace(job.task, failures=shown, variant=variant))

@@ -171,14 +171,14 @@ class RandomDemos(FewShot):
         return False
 
     async def _astep(self, closure: Closure | None = None) -> Any:
-        collected = await self._collect()
+        collected = await self._collect(closure)
         search = self._search(collected)
         result = None if closure is None else await call_user(closure)
         drawn = Entrant(search.random(), number=0)
         record = StepRecord(
             step=self._steps + 1,
             optimizer=type(self).__name__,
-            changes=self._changes(drawn.values),
+            changes=self._changes(drawn.values, collected),
             accepted=True,
             reason="drawn at random, without a test",
         )

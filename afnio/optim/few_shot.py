@@ -16,18 +16,11 @@ from afnio.optim._checks import (
     require_part,
 )
 from afnio.optim._demo_search import DemoSearch, key_of
-from afnio.optim._demos import (
-    Row,
-    check_rows,
-    harvest,
-    merged,
-    rng_from,
-    rng_state,
-)
+from afnio.optim._demos import Row, check_rows, merged, rng_from, rng_state
 from afnio.optim._halving import Contest
+from afnio.optim._harvest import Harvest
 from afnio.optim._known import KnownTrials
 from afnio.optim._racing import Entrant, Ruling, chosen_among, gate_at
-from afnio.optim._scores import asettle
 from afnio.optim._tasks import label_of
 from afnio.optim._trials import Trials
 from afnio.optim.gates import Gate, Improve
@@ -44,11 +37,14 @@ class FewShot(Optimizer):
     """Choose demonstrations by trying sets of them on the closure's samples.
 
     Rows come from training: the evidence in ``grad`` of the parameters gives the inputs
-    and, for a sample that was right, the model's answer, otherwise the target. They are
-    collected over steps. Every ``step(closure)`` tries random sets, then neighbours of
-    the best set so far (of the present rows, if those do better), and installs the best
-    one that passes the gate against the present rows, on the same samples. Candidates
-    are evaluated at the same time. At equal scores the newest candidate wins.
+    and, for a sample that was right, the model's answer, otherwise the target. A
+    closure that can train (such as `SampleClosure` with ``train``) needs no
+    ``backward``: some samples are run in every step. Rows are collected over steps.
+
+    Every ``step(closure)`` tries random sets, then neighbours of the best set so far
+    (of the present rows, if those do better), and installs the best one that passes the
+    gate against the present rows, on the same samples. Candidates are evaluated at the
+    same time. At equal scores the newest candidate wins.
 
     A closure in blocks (an attribute ``blocks`` above 1; a `Trainer`'s has up to 5) is
     searched by successive halving: all candidates of a round are evaluated on the first
@@ -80,6 +76,7 @@ class FewShot(Optimizer):
             depends on, or a function that returns them. Such a closure must score the
             same samples in every step; the scores are dropped when the data of one of
             these Variables changes. Turn it off for programs whose answers vary.
+        batch_size: Training samples that a step runs, for closures that can train.
 
     ``step`` returns the closure's result for the rows that stay, as far as these were
     evaluated. If there is nothing to try, it evaluates nothing and returns None.
@@ -125,6 +122,7 @@ class FewShot(Optimizer):
         labels: bool = True,
         keep: float = 0.4,
         reuse: bool = True,
+        batch_size: int = 8,
     ) -> None:
         require_int("candidates", candidates, 1)
         require_int("rounds", rounds, 1)
@@ -141,6 +139,8 @@ class FewShot(Optimizer):
         self.rounds = rounds
         self.gate: Gate = Improve() if gate is None else gate
         self._rng = random.Random(require_int("seed", seed, 0))
+        self._left: list[int] = []
+        self.batch_size = require_int("batch_size", batch_size, 1)
         self._known = KnownTrials()
         rows = list(pool) if isinstance(pool, Iterable) else pool
         super().__init__(params, {"demos": demos, "pool": rows, "labels": labels})
@@ -155,15 +155,15 @@ class FewShot(Optimizer):
         for param in group["params"]:
             if not hasattr(param, "fields"):
                 raise InputTypeError(
-                    "FewShot chooses demonstrations; the parameter with role "
+                    f"{type(self).__name__} chooses demonstrations; the one with role "
                     f"{shorten(param.role)!r} has no fields. Give it to TGD."
                 )
             if group["pool"] is not None:
-                group["pool"] = check_rows(group["pool"], _fields(param))
+                group["pool"] = check_rows(group["pool"], tuple(param.fields))
 
     async def _astep(self, closure: Closure | None = None) -> Any:
         trials = Trials(closure, type(self).__name__)
-        collected = await self._collect()
+        collected = await self._collect(closure)
         search = self._search(collected)
         params = self._params()
         known = self._known.recall(closure, params) if self.reuse else {}
@@ -173,7 +173,7 @@ class FewShot(Optimizer):
         rulings = await contest.rulings()
         chosen = chosen_among(rulings)
         kept = contest.incumbent if chosen is None else chosen.entrant
-        records = self._records(contest, rulings, chosen)
+        records = self._records(contest, rulings, chosen, collected)
         reason = "" if chosen is None else chosen.decision.reason
         self._commit(search, collected, kept, reason)
         if self.reuse and kept.parts:
@@ -191,25 +191,23 @@ class FewShot(Optimizer):
             sets = search.draw(self.candidates, base)
             await contest.round(sets, last=number == self.rounds - 1)
 
-    async def _collect(self) -> dict[Variable, list[Row]]:
-        """Return the rows known for each parameter, when all evidence is there."""
-        await asettle([[param, param.grad] for param in self._params()])
-        return self._collected()
-
-    def _collected(self) -> dict[Variable, list[Row]]:
+    async def _collect(self, closure: Closure | None = None) -> Harvest:
         """Return the rows known for each parameter, those of this step included."""
-        known: dict[Variable, list[Row]] = {}
+        found = Harvest(rng_from(rng_state(self._rng)), list(self._left))
+        given = all(group["pool"] is not None for group in self.param_groups)
+        source = None if given else closure
+        await found.fetch(source, self._params(), self.batch_size)
         for group in self.param_groups:
             for param in group["params"]:
                 if group["pool"] is not None:
-                    known[param] = group["pool"]
+                    found.rows[param] = group["pool"]
                     continue
-                new = harvest(param.grad, _fields(param), labels=group["labels"])
+                new = found.new(param, labels=group["labels"])
                 old = self.state.get(param, {}).get("pool", [])
-                known[param] = merged(old, new, POOL_ROWS)
-        return known
+                found.rows[param] = merged(old, new, POOL_ROWS)
+        return found
 
-    def _search(self, collected: Mapping[Variable, list[Row]]) -> DemoSearch:
+    def _search(self, collected: Harvest) -> DemoSearch:
         """Return a search over the parameters that have enough rows."""
         pools: dict[Variable, list[Row]] = {}
         sizes: dict[Variable, int] = {}
@@ -217,32 +215,35 @@ class FewShot(Optimizer):
             for param in group["params"]:
                 cap = getattr(param, "max_demos", None) or group["demos"]
                 size = min(group["demos"], cap)
-                rows = collected[param]
+                rows = collected.rows[param]
                 if rows and (len(rows) >= size or group["pool"] is not None):
                     pools[param] = merged(_rows(param), rows, POOL_ROWS)
                     sizes[param] = size
         start = {param: _rows(param) for param in pools}
-        rng = rng_from(rng_state(self._rng))
-        return DemoSearch(rng, start, pools, sizes, {key_of(start)})
+        return DemoSearch(collected.rng, start, pools, sizes, {key_of(start)})
 
     def _commit(
         self,
         search: DemoSearch,
-        collected: Mapping[Variable, list[Row]],
+        collected: Harvest,
         kept: Entrant,
         reason: str = "",
     ) -> None:
         self._steps += 1
         for group in self.param_groups:
             for param in group["params"]:
-                if group["pool"] is None and collected[param]:
-                    self.state[param]["pool"] = collected[param]
-        self._rng = search.rng
+                if group["pool"] is None and collected.rows[param]:
+                    self.state[param]["pool"] = collected.rows[param]
+        self._rng, self._left = search.rng, collected.left
         for param, rows in kept.values.items():
             self._assign(param, rows, reason)
 
     def _records(
-        self, contest: Contest, rulings: Sequence[Ruling], chosen: Ruling | None
+        self,
+        contest: Contest,
+        rulings: Sequence[Ruling],
+        chosen: Ruling | None,
+        collected: Harvest,
     ) -> list[StepRecord]:
         """Return a record of every candidate; the rows are still the old ones."""
         ruled = {ruling.entrant.number: ruling for ruling in rulings}
@@ -254,7 +255,7 @@ class FewShot(Optimizer):
                 step=self._steps + 1,
                 optimizer=type(self).__name__,
                 candidate=entrant.number,
-                changes=self._changes(entrant.values),
+                changes=self._changes(entrant.values, collected),
                 accepted=ruling is not None and ruling is chosen,
                 reason=reason,
                 decision=None if ruling is None else ruling.decision,
@@ -264,11 +265,13 @@ class FewShot(Optimizer):
             records.append(record)
         return records
 
-    def _changes(self, sets: Mapping[Variable, Any]) -> tuple[Change, ...]:
+    def _changes(
+        self, sets: Mapping[Variable, Any], collected: Harvest
+    ) -> tuple[Change, ...]:
         numbers = {param: number for number, param in enumerate(self._params())}
         changes = []
         for param, rows in sets.items():
-            records = [item for grad in param.grad for item in grad.evidence]
+            records = collected.evidence(param)
             successes = sum(item.success for item in records)
             change = Change(
                 parameter=numbers[param],
@@ -282,15 +285,12 @@ class FewShot(Optimizer):
         return tuple(changes)
 
     def _search_state(self) -> dict[str, Any]:
-        return {"rng": rng_state(self._rng)}
+        return {"rng": rng_state(self._rng), "left": list(self._left)}
 
     def _load_search_state(self, saved: Mapping[str, Any]) -> None:
         if "rng" in saved:
             self._rng = rng_from(saved["rng"])
-
-
-def _fields(param: Any) -> tuple[str, ...]:
-    return tuple(param.fields)
+            self._left = list(saved.get("left", ()))
 
 
 def _rows(param: Variable) -> list[Row]:

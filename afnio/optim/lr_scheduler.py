@@ -1,7 +1,7 @@
 """Schedules of the edit budget: how many edits a step may make.
 
 What a learning rate is to numbers, the number of edits per step (``edit_lr``) is to
-text. A scheduler changes ``edit_lr`` of an optimizer's parameter groups::
+text. A scheduler changes ``edit_lr`` of an optimizer's parameter groups:
 
     scheduler = CosineEdits(optimizer, steps=20)
     for batch in loader:

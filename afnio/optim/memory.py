@@ -9,14 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from afnio.optim._checks import require_int
 from afnio.optim._prompts import Task
+from afnio.optim._statistics import sign_test
 from afnio.optim.proposers import changed_lines
 from afnio.optim.records import Change, StepRecord
 
-__all__ = ["Memory", "NoMemory", "RejectedEdits", "ScoredHistory"]
+__all__ = [
+    "Memory",
+    "NoMemory",
+    "Rationales",
+    "Recent",
+    "RejectedEdits",
+    "ScoredHistory",
+]
+
+_CLEAR: Final = 0.05
+"""Chance of so many losses for a text that is as good, below which it is refused."""
 
 
 @runtime_checkable
@@ -50,8 +61,9 @@ class NoMemory:
 class RejectedEdits:
     """Show the latest changes that a gate turned down, and what they cost.
 
-    They are not accepted again either: a proposal with the same words is refused before
-    it is evaluated.
+    A rejection is often chance, so a text that is proposed again, from other evidence,
+    is tested again. Only what was clearly worse, in all its comparisons together, is
+    refused before it is evaluated.
 
     Args:
         size: How many.
@@ -67,10 +79,13 @@ class RejectedEdits:
     def recall(self, task: Task, parameter: int, history: Sequence[StepRecord]) -> Task:
         """Add rejected texts, and what was new in each."""
         found: dict[str, str] = {}
+        counts: dict[str, tuple[int, int]] = {}
         for record, change, text in _texts(history, parameter):
             decision = record.decision
             if decision is None or decision.accepted:
                 continue
+            wins, losses = counts.get(text, (0, 0))
+            counts[text] = (wins + decision.wins, losses + decision.losses)
             changed = changed_lines(str(change.before), text)
             note = f"mean score {decision.difference:+.3f} on {decision.n} examples"
             found.pop(text, None)
@@ -78,9 +93,13 @@ class RejectedEdits:
         kept = list(found.items())[-self.size :] if self.size else []
         return replace(
             task,
-            rejected=tuple(text for text, _ in kept),
+            rejected=tuple(text for text, _ in kept if _is_worse(*counts[text])),
             tried=tuple(shown for _, shown in kept),
         )
+
+
+def _is_worse(wins: int, losses: int) -> bool:
+    return sign_test(losses, wins) < _CLEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +128,73 @@ class ScoredHistory:
         ranked = sorted(scores.items(), key=lambda item: item[1])[-self.top :]
         shown = tuple((text, (f"mean score {score:.3f}",)) for text, score in ranked)
         return replace(task, history=shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Show the latest texts that were tried, and what came of each, the newest last.
+
+    Args:
+        size: How many; 0 for none.
+
+    Source: the memory of OptoPrime (Cheng et al. 2024), arXiv 2406.16218.
+    """
+
+    size: int = 4
+
+    def __post_init__(self) -> None:
+        require_int("size", self.size, 0)
+
+    def recall(self, task: Task, parameter: int, history: Sequence[StepRecord]) -> Task:
+        """Add texts, and how they compared."""
+        found: dict[str, str] = {}
+        for record, _, text in _texts(history, parameter):
+            found.pop(text, None)
+            if text != task.current:
+                found[text] = _outcome(record)
+        kept = list(found.items())[-self.size :] if self.size else []
+        return replace(task, history=tuple((text, (said,)) for text, said in kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Rationales:
+    """Show what was tried since the last accepted change, and what was said about it.
+
+    Args:
+        size: How many attempts, the latest ones; 0 for none.
+
+    Source: Feedback Descent (2025), arXiv 2511.07919.
+    """
+
+    size: int = 16
+
+    def __post_init__(self) -> None:
+        require_int("size", self.size, 0)
+
+    def recall(self, task: Task, parameter: int, history: Sequence[StepRecord]) -> Task:
+        """Add attempts, each with its rationale; the first one led to the present."""
+        found: list[tuple[str, tuple[str, ...]]] = []
+        for record, change, text in _texts(history, parameter):
+            if record.accepted:  # the win itself: what it was before, and why it won
+                before = str(change.before)
+                found = [(before, _said(record, "the current text was preferred"))]
+            elif record.rationale or record.decision is not None:
+                found.append((text, _said(record, "the current text was preferred")))
+        kept = found[-self.size :] if self.size else []
+        return replace(task, history=tuple(kept))
+
+
+def _said(record: StepRecord, verdict: str) -> tuple[str, ...]:
+    if record.decision is not None and record.decision.difference:
+        gap = abs(record.decision.difference)
+        verdict += f", by a mean score of {gap:.3f} on {record.decision.n} examples"
+    return (verdict, *([record.rationale] if record.rationale else []))
+
+
+def _outcome(record: StepRecord) -> str:
+    """Say how a candidate compared with what it was made from."""
+    if record.decision is None:
+        return "kept" if record.accepted else "not evaluated"
+    found = record.decision
+    verdict = "kept" if record.accepted else "not kept"
+    return f"mean score {found.difference:+.3f} on {found.n} examples, {verdict}"

@@ -24,27 +24,36 @@ class PatchTGD(Search):
 
     In every step a model proposes edits of each parameter with feedback (add, replace,
     delete, move); the rest of the text stays as it is. Several proposals are made at
-    once, each looking at other failures first. They race against the present text on
-    the validation samples, whose scores are known from earlier steps; the best one that
+    once, each looking at other failures first. What they change is tested in one text;
+    only if that fails, each alone. A test is a race against the present text on the
+    validation samples, whose scores are known from earlier steps; the best one that
     wins is installed. At equal scores the newest wins. What a race turned down is shown
     to the model in later steps.
 
     Feedback is what ``backward`` left in ``grad``. A closure that can train (such as
     `SampleClosure` with ``train``) needs no ``backward``: samples are drawn, and a
-    proposal goes to validation only if it does better on the samples it was made from.
+    proposal goes to validation only if it does no worse on the samples it was made
+    from. Call `finish` at the end: it returns the start unless what was found is better
+    on fresh draws.
 
     Args:
         params: Parameters that hold text, or groups of them. A group may have its own
             ``model_client``, ``constraints``, ``edit_lr`` and ``completion_args``.
         model_client: Who proposes; None for the backward model client.
         constraints: Rules that every new text must keep: texts or Variables.
-        edit_lr: Edits per step and parameter; `afnio.optim.lr_scheduler` changes it.
+        edit_lr: Edits of a parameter per proposal; `afnio.optim.lr_scheduler` changes
+            it.
         proposals: Candidates per step.
         rejected: How many rejected edits the model is shown; 0 for none.
-        gate: Who decides on validation samples.
+        gate: Who decides on validation samples; default is `Race`, which stops as soon
+            as a candidate leads by 3 samples or is behind by 2.
         check: Who decides on the training samples before that; None lets all pass.
         finalists: How many candidates of a step go on to validation after the check:
             those that gain most; None for all.
+        unite: Whether the changes of all proposals are tested together first; while
+            nothing succeeds, only in every third step.
+        prune: Whether a step after one that gained nothing also tries the text
+            without one of its sentences or lines, for no optimizer call.
         batch_size: Training samples per step, for closures that can train.
         stop_when: When to do no more.
         options: Limits of a proposal, such as how many examples are shown.
@@ -52,9 +61,10 @@ class PatchTGD(Search):
         **completion_args: Passed to the model with every call.
 
     Model calls: per step ``proposals`` optimizer calls per parameter with feedback
-    (more while replies are unusable), and validation by the closure: a block for each
-    candidate at least, everything for a winner. With a closure that can train also
-    ``batch_size`` samples, with their critic calls, and as many for each check.
+    (more while replies are unusable), and validation by the closure: a block at least
+    for each candidate that is tested, everything for one that is neither ahead nor
+    behind. With a closure that can train also ``batch_size`` samples, with their critic
+    calls, and as many for each check.
 
     Raises:
         InputTypeError: An option is of the wrong kind, or a parameter holds
@@ -88,12 +98,14 @@ class PatchTGD(Search):
         constraints: Iterable[str | Variable] | None = None,
         edit_lr: int = 4,
         *,
-        proposals: int = 2,
+        proposals: int = 3,
         rejected: int = 16,
         gate: Gate | None = None,
-        check: Gate | None = Improve(),  # noqa: B008 - frozen
+        check: Gate | None = Improve(ties="newest"),  # noqa: B008 - frozen
         finalists: int | None = 1,
-        batch_size: int = 4,
+        unite: bool = True,
+        prune: bool = True,
+        batch_size: int = 8,
         stop_when: Stop | None = None,
         options: RewriteOptions | None = None,
         seed: int = 0,
@@ -101,7 +113,7 @@ class PatchTGD(Search):
     ) -> None:
         parts = Parts(
             proposer=Patch(),
-            gate=Race(behind=2) if gate is None else gate,
+            gate=Race(behind=2, ahead=3) if gate is None else gate,
             pool=Current(),
             check=check,
             finalists=finalists,
@@ -109,6 +121,8 @@ class PatchTGD(Search):
             sampler=Minibatch(batch_size),
             stop_when=Stop() if stop_when is None else stop_when,
             proposals=proposals,
+            unite=unite,
+            prune=prune,
         )
         super().__init__(
             params,

@@ -14,8 +14,21 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from afnio._dispatch import gather
 from afnio._text import shorten
+from afnio.optim._catalogue_prompts import (
+    HISTORY_SYSTEM,
+    HISTORY_USER,
+    PARAPHRASE_SYSTEM,
+    PARAPHRASE_USER,
+    RATIONALE_SYSTEM,
+    RATIONALE_USER,
+    RULE_CONTRACT,
+    RULE_SYSTEM,
+    RULE_USER,
+)
 from afnio.optim._edits import EDIT_SCHEMA, apply_edits, parse_edits
+from afnio.optim._graph import Graph
 from afnio.optim._prompts import Task, limits_of, mark_of
+from afnio.optim._question import object_schema, read_object, read_text
 from afnio.optim._rewrite import Outcome, converse, rewrite
 from afnio.optim._search_prompts import (
     MERGE_SYSTEM,
@@ -28,11 +41,16 @@ from afnio.optim._search_prompts import (
 )
 
 __all__ = [
+    "AppendRule",
     "Ask",
+    "Graph",
+    "History",
     "Merge",
     "Outcome",
+    "Paraphrase",
     "Patch",
     "Proposer",
+    "Reconsider",
     "Reflect",
     "Rewrite",
     "Task",
@@ -40,6 +58,8 @@ __all__ = [
 ]
 
 _SHOWN_LINES: Final = 12
+
+RULE_SCHEMA: Final = object_schema("rule", {"rule": {"type": "string"}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +110,8 @@ class Reflect:
 
     async def propose(self, asks: Sequence[Ask]) -> list[Outcome]:
         """Ask for all at once."""
-        turns = (("system", REFLECT_SYSTEM), ("user", REFLECT_USER))
-        tasks = [replace(_compact(ask.task), turns=turns) for ask in asks]
-        return await gather(
-            rewrite(task, ask.client, ask.completion_args)
-            for task, ask in zip(tasks, asks, strict=True)
-        )
+        compact = [replace(ask, task=_compact(ask.task)) for ask in asks]
+        return await _rewritten(compact, REFLECT_SYSTEM, REFLECT_USER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +152,99 @@ class Merge:
 
     async def propose(self, asks: Sequence[Ask]) -> list[Outcome]:
         """Ask for all at once."""
-        turns = (("system", MERGE_SYSTEM), ("user", MERGE_USER))
-        tasks = [replace(ask.task, turns=turns) for ask in asks]
-        return await gather(
-            rewrite(task, ask.client, ask.completion_args)
-            for task, ask in zip(tasks, asks, strict=True)
+        return await _rewritten(asks, MERGE_SYSTEM, MERGE_USER)
+
+
+@dataclass(frozen=True, slots=True)
+class Paraphrase:
+    """Ask for the current text in other words, without looking at any feedback.
+
+    Model calls: 1 per parameter, and up to ``attempts`` while replies are unusable.
+    """
+
+    async def propose(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """Ask for all at once."""
+        return await _rewritten(asks, PARAPHRASE_SYSTEM, PARAPHRASE_USER)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Ask for a new text that scores higher than the versions shown.
+
+    Examples show what the task is; nothing is said about why an answer was wrong.
+
+    Model calls: 1 per parameter, and up to ``attempts`` while replies are unusable.
+
+    Source: the meta-prompt of OPRO (Yang et al. 2023), arXiv 2309.03409.
+    """
+
+    async def propose(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """Ask for all at once."""
+        plain = [replace(ask, task=without_verdicts(ask.task)) for ask in asks]
+        return await _rewritten(plain, HISTORY_SYSTEM, HISTORY_USER)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconsider:
+    """Ask for a better text in the light of comparisons with earlier attempts.
+
+    Model calls: 1 per parameter, and up to ``attempts`` while replies are unusable.
+
+    Source: Feedback Descent (2025), arXiv 2511.07919.
+    """
+
+    async def propose(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """Ask for all at once."""
+        compact = [replace(ask, task=_compact(ask.task)) for ask in asks]
+        return await _rewritten(compact, RATIONALE_SYSTEM, RATIONALE_USER)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRule:
+    """Ask for one rule, from a better and a worse run, and add it to the text.
+
+    The better run is the task's successful example, the worse one its failed example.
+
+    Model calls: 1 per parameter, and up to ``attempts`` while replies are unusable.
+
+    Source: SIMBA, an optimizer of DSPy 2.6 (2025).
+    """
+
+    async def propose(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """Ask for all at once."""
+        return await gather(self._one(ask) for ask in asks)
+
+    async def _one(self, ask: Ask) -> Outcome:
+        turns = (("system", RULE_SYSTEM), ("user", RULE_USER))
+        task = replace(ask.task, turns=turns, per_sample=True)
+        contract = "\n".join([RULE_CONTRACT, *limits_of(task, mark_of(task))])
+
+        def parse(reply: str | None) -> tuple[str, str]:
+            rule = read_text(read_object(reply), "rule", reply)
+            return f"{task.current.rstrip()}\n{rule}", f"added: {rule}"
+
+        args = {"response_format": RULE_SCHEMA, **ask.completion_args}
+        return await converse(task, ask.client, args, contract, parse)
+
+
+async def _rewritten(asks: Sequence[Ask], system: str, user: str) -> list[Outcome]:
+    """Ask for all whole texts at once, in these words."""
+    turns = (("system", system), ("user", user))
+    return await gather(
+        rewrite(replace(ask.task, turns=turns), ask.client, ask.completion_args)
+        for ask in asks
+    )
+
+
+def without_verdicts(task: Task) -> Task:
+    """Show examples as a data set has them: inputs, and what is expected."""
+    shown = {
+        (str(record.inputs or record.messages), str(record.target)): record.but(
+            output=None, score=None, critique=""
         )
+        for record in (*task.failures, *task.successes)
+    }
+    return replace(task, feedback=(), failures=(), successes=tuple(shown.values()))
 
 
 def _compact(task: Task) -> Task:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from afnio._text import shorten
 from afnio.optim.gates import Decision
+from afnio.optim.proposers import changed_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,9 +41,12 @@ class Change:
     """How the proposal came about."""
 
     def describe(self) -> str:
-        """Say in a few words what would change."""
+        """Say in a few words what would change: the lines that differ."""
         if self.after is None:
             return _line(f"{self.role}: no usable rewrite")
+        if isinstance(self.after, str) and isinstance(self.before, str):
+            changed = changed_lines(self.before, self.after) or "no change"
+            return _line(f"{self.role}: {changed}")
         if isinstance(self.after, str):
             return _line(f"{self.role}: {shorten(self.after)!r}")
         return _line(f"{self.role}: {len(self.after)} rows")
@@ -73,6 +77,11 @@ class StepRecord:
     """Per sample; the samples that the decision rests on."""
     rationale: str = ""
     """What a judge said in comparison with the parent, if one was asked."""
+
+    @property
+    def has_gained(self) -> bool:
+        """Whether it was accepted with a higher mean score than its parent."""
+        return self.accepted and (self.decision is None or self.decision.difference > 0)
 
     def describe(self) -> str:
         """Say on one line what was tried, how it scored, and what became of it."""

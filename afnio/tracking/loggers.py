@@ -1,7 +1,7 @@
 """RunLogger: where else a run is recorded, such as an experiment tracker.
 
 A logger is anything with the methods of `RunLogger`; derive from it and override what
-you need::
+you need:
 
     class Printing(RunLogger):
         def log_metrics(self, metrics, step):

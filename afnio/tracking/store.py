@@ -81,16 +81,19 @@ def save_prompt(folder: Path, name: str, value: Any) -> None:
     own.mkdir(parents=True, exist_ok=True)
     if not isinstance(value, str):
         value = json.dumps(value, indent=1, ensure_ascii=False)
-    payload = value.encode("utf-8", "surrogatepass")
+    payload = value.encode("utf-8", "backslashreplace")
     for file in (own / "initial.txt", own / "last.txt"):
         if file.name == "last.txt" or not file.exists():
             file.write_bytes(payload)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Replace ``path`` by ``data`` in one step: readers see the old or the new file."""
+    """Replace ``path`` by ``data`` in one step: readers see the old or the new file.
+
+    Half a surrogate pair, which UTF-8 cannot hold, becomes a JSON escape.
+    """
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomic(path, text.encode("utf-8", "surrogatepass"))
+    write_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path) -> dict[str, Any]:

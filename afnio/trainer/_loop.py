@@ -101,6 +101,7 @@ class FitLoop:
                 ),
             ):
                 await self._run_epochs(runner)
+                await self._finish_search(runner)
             if self.at.epoch and self.trainer.checkpoints.enabled:
                 kept = await make_checkpoint(self)
                 await self.trainer.checkpoints.keep_last_as_best(kept)
@@ -176,6 +177,20 @@ class FitLoop:
             self.trainer.stop(str(error))
         if self.trainer.stop_reason:
             _logger.info("fit stopped: %s", self.trainer.stop_reason)
+
+    async def _finish_search(self, runner: StepRunner) -> None:
+        """Let optimizers choose what the fit returns; that becomes the best file, too.
+
+        The best file so far was chosen on scores that had a part in finding it.
+        """
+        limit = self.trainer.settings.max_time
+        try:
+            in_time = limit is None or self.seconds() < limit
+            if self.at.step and in_time and await runner.finish():
+                self.trainer.journal.parameters(self.agent)
+                await self._save(is_best=True)
+        except BudgetError as error:
+            self.trainer.stop(str(error))
 
     def _limit_reached(self) -> bool:
         trainer, settings = self.trainer, self.trainer.settings

@@ -108,6 +108,23 @@ class StepRunner:
             else:
                 await call_user(optimizer.step, *args)
 
+    async def finish(self) -> bool:
+        """Apply the return rule of the optimizers that have one; say whether any has.
+
+        It is applied once: a fit that is resumed after it does not pay for it again.
+        """
+        waiting = [
+            optimizer
+            for optimizer in self._optimizers
+            if hasattr(optimizer, "afinish")
+            and not getattr(optimizer, "is_finished", False)
+        ]
+        for optimizer in waiting if self._closure is not None else ():
+            with modes_kept(self._agent):
+                self._agent.eval()
+                await self._retrying(lambda each=optimizer: each.afinish(self._closure))  # type: ignore[misc]
+        return bool(waiting)
+
     async def _retrying(self, work: Callable[[], Awaitable[T]]) -> T:
         """Repeat ``work`` while its model calls fail in a way that may pass."""
         for left in range(self._trainer.settings.max_retries, 0, -1):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from benchmarks.simworld._notation import Prompt
+from benchmarks.simworld._notation import Prompt, capital
 
 _TAGS: Final = re.compile(r"<([\w-]+)>[ \r\n]*([^<>]{0,80}?)[ \r\n]*</\1>")
 _ASKED_FIELDS: Final = re.compile(
@@ -60,7 +60,8 @@ def required(args: Mapping[str, Any]) -> list[str] | None:
 
 def asks_for_edits(args: Mapping[str, Any]) -> bool:
     """Whether the answer is a list of changes."""
-    return '"array"' in json.dumps(schema_of(args) or {})
+    asked = json.dumps(schema_of(args) or {})
+    return '"array"' in asked and '"value"' not in asked
 
 
 def fields_of(text: str) -> list[str]:
@@ -104,7 +105,10 @@ def write(
     prompt = found.prompt.text()
     schema = schema_of(args)
     if schema is not None:
-        answer = json.dumps(_filled(schema, schema, "", found), indent=1)
+        said = _filled(schema, schema, "", found)
+        if isinstance(said, dict) and "values" in said:  # whole texts, each by its name
+            said["values"] = [{"name": _name_in(text, found), "value": prompt}]
+        answer = json.dumps(said, indent=1)
         return answer[: len(answer) * 2 // 3] if broken else answer
     if fields := fields_of(text):
         values = {name: _field(name, prompt, found) for name in fields}
@@ -144,7 +148,18 @@ def _filled(
         return [_edit(item, edit) for edit in found.edits]
     if schema.get("type") in ("integer", "number"):
         return 1
+    if kinds := schema.get("enum"):
+        return kinds[-1]
+    if name == "rule":  # one more line for a prompt
+        return "\n".join(f"- {capital(advice)}" for advice in found.advice)
     return "It was missing." if _WHY.search(name) else found.prompt.text()
+
+
+def _name_in(text: str, found: Rewriting) -> str:
+    """Return the name that stands on a line of its own before the prompt."""
+    before = text[: text.rfind(found.prompt.head)]
+    names = re.findall(r"^(\w+):$", before, re.MULTILINE)
+    return str(names[-1]) if names else ""
 
 
 def _resolved(root: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

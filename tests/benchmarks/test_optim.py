@@ -121,6 +121,7 @@ def test_tables_and_files_show_every_figure(tmp_path, capsys):
     show(runs, "ours")
     shown = capsys.readouterr().out
     assert "null: 6 seeds, 300 calls" in shown
+    assert "would be by chance" in shown
     assert "all presets but null" in shown
     save(runs, "ours", tmp_path / "found.json")
     assert len(json.loads((tmp_path / "found.json").read_text())["runs"]) == 24
@@ -164,4 +165,6 @@ def test_options_say_what_is_run(capsys):
             plans(parsed(wrong))
     with pytest.raises(SystemExit):
         parsed(["--seeds", "0"])
+    with pytest.raises(SystemExit, match="install textgrad"):
+        plans(parsed(["--peers", "nowhere"]))
     assert "not 1 or more" in capsys.readouterr().err

@@ -258,6 +258,52 @@ def test_never_exceeded_under_any_interleaving(calls, outer_tokens, inner_calls)
     assert inner._reserved.calls == 0
 
 
+@settings(max_examples=15, deadline=None)
+@given(
+    replies=st.lists(st.integers(0, 40), min_size=32, max_size=96),
+    cents=st.integers(0, 60),
+    tokens=st.integers(0, 2500),
+)
+def test_never_exceeded_by_sixteen_threads(replies, cents, tokens):
+    """Whatever calls of 16 threads at once cost, dollars and tokens stay below."""
+    cap = Decimal(cents) / 100
+    budget, seen, failures = Budget(usd=cap, tokens=tokens), [], []
+    start = threading.Barrier(16)
+
+    async def answer(messages, **_args):
+        await asyncio.sleep(0)
+        seen.append((budget.spent["usd"], budget.spent["tokens"]))
+        used = replies[int(messages[0]["content"])]
+        return Reply("ok", usage=Usage(input_tokens=1, output_tokens=used))
+
+    client = ScriptedModel(answer, model="m")
+    client.set_price("m", input=100, output=300)
+
+    def work(first):
+        start.wait()
+        for number in range(first, len(replies), 16):
+            try:
+                with budget:
+                    run_sync(talk(client, str(number), max_tokens=40))
+            except BudgetError:
+                pass
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen.append((budget.spent["usd"], budget.spent["tokens"]))
+    assert not failures
+    assert all(usd <= cap and used <= tokens for usd, used in seen)
+    answered = client.get_usage()["completion_tokens"] + len(client.requests)
+    assert budget.spent["tokens"] == answered
+    assert budget._reserved.tokens == 0
+
+
 def test_budget_without_or_with_impossible_limit_is_refused():
     """A budget needs a limit, and none below zero."""
     with pytest.raises(InputValueError, match="needs a limit"):

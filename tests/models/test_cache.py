@@ -11,7 +11,7 @@ import pytest
 
 from afnio._dispatch import gather, run_sync
 from afnio.errors import FileFormatError, InputValueError, ReplayMissError
-from afnio.models import Reply, ReplyCache, ToolCall, Usage, use_cache
+from afnio.models import Reply, ReplyCache, ToolCall, Usage, _cache, use_cache
 from afnio.models.testing import ScriptedModel
 
 
@@ -283,3 +283,35 @@ def test_unknown_mode_is_refused(path):
     """A mode that does not exist is named, with those that do."""
     with pytest.raises(InputValueError, match=r"no cache mode 'rw'.*'replay'"):
         ReplyCache(path, mode="rw")
+
+
+def test_cache_that_cannot_be_written_fails_the_call(tmp_path, monkeypatch):
+    """Who waits for the write hears why, and the next write is tried anew."""
+    cache = ReplyCache(tmp_path / "cache.sqlite")
+    with use_cache(cache):
+        with monkeypatch.context() as broken:
+            broken.setattr(_cache, "INSERT", "no SQL", raising=True)
+            with pytest.raises(sqlite3.Error):
+                ScriptedModel("a").chat([{"role": "user", "content": "1"}])
+        assert ScriptedModel("a").chat([{"role": "user", "content": "2"}]) == "a"
+    cache.close()
+
+
+def test_cache_whose_file_cannot_be_opened_again_fails_the_call(tmp_path, monkeypatch):
+    """The thread that writes does not die in silence."""
+    cache = ReplyCache(tmp_path / "cache.sqlite")
+    opens = _cache.open_for_writing
+    calls = []
+
+    def flaky(path):
+        calls.append(path)
+        if len(calls) == 2:  # the first is the reader's
+            raise OSError("the disk is gone")
+        return opens(path)
+
+    monkeypatch.setattr(_cache, "open_for_writing", flaky)
+    with use_cache(cache):
+        with pytest.raises(OSError, match="the disk is gone"):
+            ScriptedModel("a").chat([{"role": "user", "content": "1"}])
+        assert ScriptedModel("a").chat([{"role": "user", "content": "2"}]) == "a"
+    cache.close()

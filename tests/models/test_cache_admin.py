@@ -121,6 +121,17 @@ def test_export_is_one_json_line_per_entry(path, tmp_path):
     assert lines[0]["reply"]["text"] == "Rome"
 
 
+def test_export_of_half_a_surrogate_pair_can_be_read_back(tmp_path):
+    """A reply that was cut within an emoji is exported as a JSON escape."""
+    file, out = tmp_path / "cache.sqlite", tmp_path / "out.jsonl"
+    cache = ReplyCache(file)
+    with use_cache(cache):
+        ScriptedModel("smile \ud83d").chat([{"role": "user", "content": "Hi"}])
+    cache.close()
+    export_jsonl(file, out)
+    assert json.loads(out.read_text("utf-8"))["reply"]["text"] == "smile \ud83d"
+
+
 READERS = [summarize, entries, lambda p: prune(p, max_bytes=0)]
 
 

@@ -3,12 +3,11 @@
 import asyncio
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from afnio.errors import InputValueError, RateLimitError, ServerError
 from afnio.models import Limits
-from afnio.models._limits import Limiter, Window, limiter_for
+from afnio.models._limits import Limiter, limiter_for
+from afnio.models._quota_headers import News
 
 
 class Time:
@@ -35,6 +34,16 @@ class Time:
 def limiter(time, **limits):
     """Build a limiter that runs on a fake clock."""
     return Limiter(Limits(**limits), clock=time.clock, later=time.later)
+
+
+async def enter(one, model=""):
+    """Take a slot; return it."""
+    return await one.slot(model=model).__aenter__()
+
+
+async def leave(slot):
+    """Give a slot back after a success."""
+    await slot.__aexit__(None, None, None)
 
 
 async def settle():
@@ -106,7 +115,7 @@ def test_lone_refusals_slow_nobody_else_down():
         for _ in range(9):
             one.overloaded(started=0.0, retry_after_s=60.0)
             one.succeeded()
-        await one.acquire(0)  # would wait for ever on this clock
+        await enter(one)  # would wait for ever on this clock
 
     asyncio.run(go())
 
@@ -156,13 +165,13 @@ def test_cancelled_waiter_frees_its_place():
 
     async def go():
         one = limiter(Time(), concurrency=1)
-        await one.acquire(0)
-        waiting = asyncio.ensure_future(one.acquire(0))
+        first = await enter(one)
+        waiting = asyncio.ensure_future(enter(one))
         await settle()
         waiting.cancel()
         await settle()
-        one.release()
-        await one.acquire(0)
+        await leave(first)
+        await enter(one)
         assert one.active == 1
 
     asyncio.run(go())
@@ -173,44 +182,15 @@ def test_caller_cancelled_just_as_it_is_admitted_gives_the_slot_back():
 
     async def go():
         one = limiter(Time(), concurrency=1)
-        await one.acquire(0)
-        waiting = asyncio.ensure_future(one.acquire(0))
+        first = await enter(one)
+        waiting = asyncio.ensure_future(enter(one))
         await settle()
-        one.release()
+        await leave(first)
         waiting.cancel()
         await settle()
         assert one.active == 0
 
     asyncio.run(go())
-
-
-@given(
-    st.lists(st.tuples(st.floats(0, 30), st.integers(1, 50)), max_size=60),
-    st.integers(1, 10),
-    st.integers(50, 200),
-)
-def test_no_minute_exceeds_the_limits(calls, requests, tokens):
-    """Whatever arrives when, every 60 seconds hold at most the limits."""
-    limits = Limits(requests_per_minute=requests, tokens_per_minute=tokens)
-    window, now, started = Window(), 0.0, []
-    for gap, size in calls:
-        now += gap
-        while (delay := window.delay_s(now, size, limits)) > 0:
-            now += delay
-        window.add(now, size)
-        started.append((now, size))
-    for end, _ in started:
-        inside = [size for at, size in started if end - 60.0 < at - 1e-6 and at <= end]
-        assert len(inside) <= requests
-        assert sum(inside) <= tokens
-
-
-def test_oversized_call_starts_alone():
-    """A call larger than the token limit waits for an empty window, then starts."""
-    window, limits = Window(), Limits(tokens_per_minute=100)
-    assert window.delay_s(0.0, 500, limits) == 0
-    window.add(0.0, 10)
-    assert window.delay_s(1.0, 500, limits) == pytest.approx(59.0)
 
 
 def test_clients_of_one_endpoint_share_the_strictest_limits():
@@ -232,3 +212,78 @@ def test_zero_limit_is_refused():
     """A limit of nothing would wait for ever."""
     with pytest.raises(InputValueError, match="tokens_per_minute is 0"):
         Limits(tokens_per_minute=0)
+
+
+def left(remaining, reset_s, limit=10):
+    """Build what a provider announces of its requests."""
+    return {"requests": News(limit, remaining, reset_s)}
+
+
+def test_calls_wait_when_nothing_is_left_and_other_models_pass_them():
+    """The announced reset starts them again; it holds for one model only."""
+    time, started = Time(), []
+
+    async def go():
+        one = limiter(time)
+        slot = await enter(one, "big")
+        one.hear("big", left(0, 5.0), time.now)
+        await leave(slot)
+
+        async def call(model):
+            async with one.slot(model=model):
+                started.append((model, time.now))
+
+        calls = [asyncio.ensure_future(call(m)) for m in ("big", "small", "big")]
+        await settle()
+        assert started == [("small", 1000.0)]
+        time.advance(5.0)
+        await asyncio.gather(*calls)
+
+    asyncio.run(go())
+    assert started[1:] == [("big", 1005.0)] * 2
+
+
+def test_nearer_reset_is_not_slept_through():
+    """A timer for a far reset does not hide a near one, of another model."""
+    time, started = Time(), []
+
+    async def go():
+        one = limiter(time)
+        for model, reset_s in (("far", 60.0), ("near", 1.0)):
+            slot = await enter(one, model)
+            one.hear(model, left(0, reset_s), time.now)
+            await leave(slot)
+
+        async def call(model):
+            async with one.slot(model=model):
+                started.append(model)
+
+        far = asyncio.ensure_future(call("far"))
+        near = asyncio.ensure_future(call("near"))
+        await settle()
+        time.advance(1.0)
+        await near
+        assert started == ["near"]
+        time.advance(59.0)
+        await far
+
+    asyncio.run(go())
+
+
+def test_cancelled_call_that_waited_for_a_reset_is_forgotten():
+    """Who gives up while waiting takes nothing of what comes back."""
+    time = Time()
+
+    async def go():
+        one = limiter(time)
+        slot = await enter(one)
+        one.hear("", left(0, 5.0, limit=1), time.now)
+        await leave(slot)
+        gone, stays = (asyncio.ensure_future(enter(one)) for _ in range(2))
+        await settle()
+        gone.cancel()
+        time.advance(5.0)
+        await stays
+        assert one.active == 1
+
+    asyncio.run(go())

@@ -17,8 +17,14 @@ from afnio.errors import (
     StateError,
 )
 from afnio.models import Reply, RetryPolicy, Usage
-from afnio.models.testing import RecordedModel, ScriptedModel, feedback, in_tags
-from afnio.optim import TGD
+from afnio.models.testing import (
+    RecordedModel,
+    ScriptedModel,
+    edits,
+    feedback,
+    in_tags,
+)
+from afnio.optim import TGD, PatchTGD
 
 
 def test_list_is_used_in_order_and_runs_out_loudly(ask):
@@ -108,6 +114,30 @@ def test_in_tags_refuses_other_requests(ask):
     """A request that wants no tags is an error that shows it."""
     with pytest.raises(StateError, match="ends in: 'What is up'"):
         ScriptedModel(in_tags("x")).chat(ask("What is up"))
+
+
+def test_edits_are_what_an_optimizer_applies():
+    """Added, replaced, deleted."""
+    prompt = Parameter("Be kind. Shout.", "system prompt")
+    prompt.append_grad(afnio.Variable("Too loud.", "feedback"))
+    model = ScriptedModel(edits("Use names.", ("kind", "polite"), ("Shout.", "")))
+    PatchTGD([prompt], model, proposals=1).step(lambda: [1.0])
+    assert prompt.data == "Be polite.\nUse names."
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ((), InputValueError),
+        ((1,), InputTypeError),
+        ((("a",),), InputTypeError),
+        ((("a", None),), InputTypeError),
+    ],
+)
+def test_wrong_edits_are_refused(changes, error):
+    """With what was expected."""
+    with pytest.raises(error, match="edit"):
+        edits(*changes)
 
 
 def test_feedback_answers_what_a_critic_is_asked(ask):

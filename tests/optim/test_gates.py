@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,6 +208,18 @@ def test_the_bootstrap_is_deterministic():
     assert first[0] <= 1 / 6 <= first[1]
 
 
+def test_many_pairs_get_a_normal_interval_like_the_bootstrap_s():
+    """From 2,000 pairs on nothing is resampled; the interval hardly differs."""
+    rng = random.Random(1)
+    parent = [rng.random() for _ in range(2_000)]
+    candidate = [p + rng.gauss(0.01, 0.2) for p in parent]
+    many = paired_interval(parent, candidate)
+    fewer = paired_interval(parent[:-1], candidate[:-1])
+    assert many == pytest.approx(fewer, abs=1e-3)
+    same = paired_interval(parent, [p + 0.5 for p in parent])
+    assert same == pytest.approx((0.5, 0.5))
+
+
 def score(data, scores=()):
     """Return a score Variable with evidence."""
     result = Variable(data)
@@ -236,3 +250,17 @@ def test_results_without_scores_are_refused(result):
     """The message says what a closure should return."""
     with pytest.raises(InputTypeError, match="closure"):
         gates.sample_scores(result)
+
+
+def test_a_race_can_be_won_by_a_lead():
+    """The lead counts at looks only, and says that it is no proof."""
+    gate = gates.Race(ahead=2)
+    parent, candidate = [0] * 16, [1, 1] + [0] * 14
+    decision = gate.early(parent[:8], candidate[:8], 16)
+    assert decision.accepted
+    assert decision.reason == "ahead after 8 of 16: 2 wins, 0 losses"
+    assert gate.early(parent[:7], candidate[:7], 16) is None
+    assert gates.Race(ahead=3).early(parent[:8], candidate[:8], 16) is None
+    assert gates.Race().early(parent[:8], candidate[:8], 16) is None
+    with pytest.raises(InputValueError, match="ahead"):
+        gates.Race(ahead=0)

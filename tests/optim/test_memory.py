@@ -46,13 +46,24 @@ def test_no_memory_adds_nothing():
 def test_rejected_edits_are_what_lost():
     """Of this parameter, the latest ones, with what was new and what it cost."""
     task = RejectedEdits().recall(TASK, 0, HISTORY)
-    assert task.rejected == ("two", "four")
-    assert task.tried[0] == "- one\n+ two\n(mean score -0.500 on 2 examples)"
-    assert RejectedEdits(1).recall(TASK, 0, HISTORY).rejected == ("four",)
-    assert RejectedEdits(0).recall(TASK, 0, HISTORY).rejected == ()
-    assert RejectedEdits().recall(TASK, 1, HISTORY).rejected == ("text",)
+    assert task.tried == (
+        "- one\n+ two\n(mean score -0.500 on 2 examples)",
+        "- one\n+ four\n(mean score -1.000 on 2 examples)",
+    )
+    assert RejectedEdits(1).recall(TASK, 0, HISTORY).tried == task.tried[1:]
+    assert RejectedEdits(0).recall(TASK, 0, HISTORY).tried == ()
+    assert len(RejectedEdits().recall(TASK, 1, HISTORY).tried) == 1
     undecided = [replace(HISTORY[0], decision=None)]
-    assert RejectedEdits().recall(TASK, 0, undecided).rejected == ()
+    assert RejectedEdits().recall(TASK, 0, undecided).tried == ()
+
+
+def test_only_what_is_clearly_worse_is_refused_for_good():
+    """A lost comparison may be chance; all comparisons of a text count together."""
+    lost = record("one", "two", [1, 1, 1, 0], [0, 0, 0, 0])
+    assert RejectedEdits().recall(TASK, 0, [lost]).rejected == ()
+    assert RejectedEdits().recall(TASK, 0, [lost] * 2).rejected == ("two",)
+    won = record("one", "two", [0, 1], [1, 0])
+    assert RejectedEdits().recall(TASK, 0, [lost, *[won] * 3]).rejected == ()
 
 
 def test_scored_history_ends_with_the_best():

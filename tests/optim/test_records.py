@@ -35,7 +35,7 @@ def test_a_record_is_described_on_one_line():
     assert RECORD.describe() == (
         "step 3, TGD no. 1: kept; "
         f"0.250 -> 0.750, +0.500 [{low:+.3f}, {high:+.3f}], n=4; "
-        "mean difference +0.500 above +0.000; system prompt: 'Be brief.'"
+        "mean difference +0.500 above +0.000; system prompt: - old + Be brief."
     )
     assert repr(RECORD) == f"<StepRecord {RECORD.describe()}>"
 
@@ -77,7 +77,7 @@ def test_the_table_has_one_row_for_every_decision():
     Console(file=shown, width=200).print(table)
     assert table.row_count == 2
     text = " ".join(shown.getvalue().split())
-    for wanted in ("decisions [of] a run", "0.250 -> 0.750", "no gain", "'Be brief.'"):
+    for wanted in ("decisions [of] a run", "0.250 -> 0.750", "no gain", "+ Be brief."):
         assert wanted in text
 
 

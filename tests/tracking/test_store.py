@@ -18,6 +18,8 @@ from afnio.tracking.store import (
     file_name,
     json_line,
     read_events,
+    read_json,
+    save_prompt,
     slug,
     write_json,
 )
@@ -81,6 +83,15 @@ def test_json_files_are_replaced_whole(tmp_path):
         write_json(path, {"n": float("nan")})
     assert json.loads(path.read_text("utf-8")) == {"n": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_half_a_surrogate_pair_can_be_read_back(tmp_path):
+    """A reply that was cut within an emoji does not make the file unreadable."""
+    path = tmp_path / "run.json"
+    write_json(path, {"text": "smile \ud83d", "face": "\U0001f600"})
+    assert read_json(path) == {"text": "smile \ud83d", "face": "\U0001f600"}
+    save_prompt(tmp_path, "p", "smile \ud83d")
+    assert (tmp_path / "p" / "last.txt").read_text("utf-8") == "smile \\ud83d"
 
 
 def test_processes_that_claim_one_name_get_different_folders(tmp_path):

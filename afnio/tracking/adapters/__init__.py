@@ -1,13 +1,11 @@
 """Loggers for experiment trackers; each needs its library, and says which.
 
-=====================  ============================  ===========================
-logger                 install                       records to
-=====================  ============================  ===========================
-`MLflowLogger`         ``afnio[mlflow]``             a tracking server or store
-`OpenTelemetryLogger`  ``afnio[otel]``               any OpenTelemetry exporter
-`TensorBoardLogger`    ``afnio[tensorboard]``        event files
-`WandbLogger`          ``afnio[wandb]``              Weights & Biases, or offline
-=====================  ============================  ===========================
+| logger                | install              | records to                 |
+| --------------------- | -------------------- | -------------------------- |
+| `MLflowLogger`        | `afnio[mlflow]`      | a tracking server or store |
+| `OpenTelemetryLogger` | `afnio[otel]`        | any OpenTelemetry exporter |
+| `TensorBoardLogger`   | `afnio[tensorboard]` | event files                |
+| `WandbLogger`         | `afnio[wandb]`       | Weights & Biases, or offline |
 
 The libraries are imported when a logger is made, not before.
 """

@@ -13,16 +13,13 @@ from afnio.errors import InputTypeError, InputValueError
 def default_collate(batch: Sequence[Any], merge_variables: bool = False) -> Any:
     """Turn a list of samples into a batch of the same structure.
 
-    ======================  ========================================================
-    samples                 batch
-    ======================  ========================================================
-    Variables               one Variable: data is the list, role and
-                            ``requires_grad`` are those of the first
-    tuples                  a tuple of batches, one per field
-    dicts                   a dict of lists; Variables in them are not merged
-    tuples and others       a list; each tuple is a batch of its own
-    anything else           the list itself
-    ======================  ========================================================
+    | samples           | batch                                                   |
+    | ----------------- | ------------------------------------------------------- |
+    | Variables         | one Variable: role, ``requires_grad`` are of the first  |
+    | tuples            | a tuple of batches, one per field                       |
+    | dicts             | a dict of lists; Variables in them are not merged       |
+    | tuples and others | a list; each tuple is a batch of its own                |
+    | anything else     | the list itself                                         |
 
     Args:
         batch: The samples, one or more.
