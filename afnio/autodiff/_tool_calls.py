@@ -154,7 +154,7 @@ async def _run(
     except InputValueError as problem:
         told = cut_middle(str(problem), _ERROR_CHARS)
         return _Failure(fill(BAD_ARGUMENTS, {"name": spec.name, "problems": told}))
-    except Exception as error:  # noqa: BLE001 - a user's own validator failed
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's own validator failed
         return _failure(spec.name, error)
     return await _result(spec, arguments, max_chars)
 
@@ -174,7 +174,7 @@ async def _result(
         if (task := asyncio.current_task()) is None or task.cancelling():
             raise  # we are cancelled, and not something inside the tool
         return _failure(spec.name, error)
-    except Exception as error:  # noqa: BLE001 - told to the model, whose call it was
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - told to the model, whose call it was
         return _failure(spec.name, error)
 
 

@@ -148,7 +148,7 @@ def exits() -> Iterator[None]:
     except (AfnioError, OSError) as error:
         say(f"afnio: {error_words(error)}")
         raise typer.Exit(code_of(error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit in the user's code is no result
         say(traceback.format_exc().rstrip())
         raise typer.Exit(ExitCode.FAILED) from error
 

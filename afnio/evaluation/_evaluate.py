@@ -234,8 +234,9 @@ async def _all(work: Sequence[Work], options: Options) -> list[SampleResult]:
 def failed(result: SampleResult, error: BaseException, where: str = "") -> SampleResult:
     """Return the result of a sample that has an error instead of a score.
 
-    What is not an error of the sample, such as Ctrl-C, is raised.
+    A program that calls ``sys.exit`` has failed, whatever the exit code. What is not an
+    error of the sample, such as Ctrl-C, is raised.
     """
-    if not isinstance(error, Exception):
+    if not isinstance(error, (Exception, SystemExit)):
         raise error
     return replace(result, error=f"{where}{error_text(error)}")

@@ -10,25 +10,31 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import sqlite3
 import threading
-import time
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, NamedTuple, get_args
 
-from afnio._dispatch import Deferred
-from afnio.errors import InputValueError, MissingFileError, ReplayMissError
+from afnio.errors import (
+    AfnioError,
+    FileFormatError,
+    InputTypeError,
+    InputValueError,
+    MissingFileError,
+    ReplayMissError,
+    StateError,
+)
 from afnio.models._cache_file import (
-    INSERT,
     damaged,
     open_for_reading,
     open_for_writing,
+    unusable,
 )
+from afnio.models._cache_writer import Writer
 from afnio.models._codec import decode_reply, encode_reply
 from afnio.models._counts import SampleCounts
 from afnio.models._keys import Key, differences, nearest
@@ -38,7 +44,6 @@ from afnio.models._unicode import escaped
 
 CacheMode = Literal["off", "read-write", "record", "replay"]
 
-_IDLE_S: Final = 5.0
 _SEARCHED: Final = 2000
 """Newest entries searched for the nearest one when a replay misses."""
 
@@ -46,10 +51,16 @@ _SHOWN: Final = 6
 """Differences listed when a replay misses."""
 
 
+class CacheWarning(UserWarning):
+    """A cache could not keep a reply, which was handed out nevertheless."""
+
+
 class ReplyCache:
     """Replies kept in a file, keyed by everything that can change the answer.
 
-    Several threads and processes may use one file at a time.
+    Several threads and processes may use one file at a time. A reply that cannot be
+    written, because the disk is full or the file locked, is handed out all the same: a
+    `CacheWarning` says so once, and every further reply is tried again.
 
     Args:
         path: The file; made, with its directory, on first use.
@@ -61,7 +72,9 @@ class ReplyCache:
 
     Raises:
         InputValueError: There is no such mode.
+        InputTypeError: The path is no path.
         FileFormatError: The file is not a reply cache, or is damaged (on first use).
+        StateError: The file cannot be used now (on first use).
     """
 
     def __init__(
@@ -74,6 +87,10 @@ class ReplyCache:
         if mode not in get_args(CacheMode):
             known = ", ".join(map(repr, get_args(CacheMode)))
             raise InputValueError(f"no cache mode {mode!r}; expected one of {known}.")
+        if not isinstance(path, (str, os.PathLike)):
+            raise InputTypeError(
+                f"path is {type(path).__name__}; expected the path of a file."
+            )
         self.path = Path(path)
         self.mode: CacheMode = mode
         self.hits = 0
@@ -81,10 +98,11 @@ class ReplyCache:
         self._recorded: set[str] = set()
         self._recent: OrderedDict[str, Reply] = OrderedDict()
         self._memory = memory
+        self._has_warned = False
         self._lock = threading.Lock()
         self._reader: tuple[int, sqlite3.Connection] | None = None
         self._inherited: tuple[int, sqlite3.Connection] | None = None
-        self._writer: _Writer | None = None
+        self._writer: Writer | None = None
 
     def __repr__(self) -> str:
         return f"ReplyCache({str(self.path)!r}, mode={self.mode!r})"
@@ -103,6 +121,8 @@ class ReplyCache:
         if self.mode == "off":
             return None
         if self.mode == "record" and key.digest not in self._recorded:
+            with self._lock:
+                self._connection()  # refuses a foreign file before anything is paid
             return None
         with self._lock:
             reply = self._recent.get(key.digest) or self._read(key)
@@ -116,12 +136,19 @@ class ReplyCache:
         return None
 
     async def store(self, key: Key, reply: Reply) -> None:
-        """Put ``reply`` on record, if this mode writes; return when it is."""
+        """Put ``reply`` on record, if this mode writes; return when it is.
+
+        The reply is paid for, so a file that cannot be written leads to a warning only;
+        the reply is then remembered as long as this object.
+        """
         if self.mode not in ("read-write", "record"):
             return
         data = encode_reply(reply, keep_parsed=reply.text is None)
         text = json.dumps(data, ensure_ascii=False)
-        await self._queue().put((key.digest, escaped(key.document), escaped(text)))
+        try:
+            await self._queue().put((key.digest, escaped(key.document), escaped(text)))
+        except (FileFormatError, StateError, sqlite3.Error, OSError) as error:
+            self._warn(error)
         with self._lock:
             self._recorded.add(key.digest)
             self._remember(key, decode_reply(data, cached=True))
@@ -135,6 +162,20 @@ class ReplyCache:
             writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
+
+    def _warn(self, error: Exception) -> None:
+        """Say, once, that replies are not kept."""
+        with self._lock:
+            if self._has_warned:
+                return
+            self._has_warned = True
+        if not isinstance(error, AfnioError):
+            error = unusable(self.path, error)
+        warnings.warn(
+            f"replies are not kept, and will be paid for again in another run: {error}",
+            CacheWarning,
+            stacklevel=2,
+        )
 
     def _remember(self, key: Key, reply: Reply) -> None:
         self._recent[key.digest] = reply
@@ -152,7 +193,9 @@ class ReplyCache:
             return (
                 None if row is None else decode_reply(json.loads(row[0]), cached=True)
             )
-        except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
+        except sqlite3.DatabaseError as error:
+            raise unusable(self.path, error) from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise damaged(self.path) from error
 
     def _miss(self, key: Key) -> ReplayMissError:
@@ -183,96 +226,12 @@ class ReplyCache:
             self._reader = (os.getpid(), _connect(self.path, self.mode))
         return self._reader[1]
 
-    def _queue(self) -> _Writer:
+    def _queue(self) -> Writer:
         with self._lock:
             if self._writer is None or self._writer.pid != os.getpid():
                 self._connection()  # makes the file, or refuses a foreign one
-                self._writer = _Writer(self.path)
+                self._writer = Writer(self.path)
             return self._writer
-
-
-class _Writer:
-    """A thread that commits queued rows, all that are there in one transaction."""
-
-    def __init__(self, path: Path) -> None:
-        self.pid = os.getpid()
-        self._path = path
-        self._rows: queue.SimpleQueue[
-            tuple[tuple[str, str, str], Deferred[None]] | None
-        ] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    async def put(self, row: tuple[str, str, str]) -> None:
-        """Queue a row and wait until it is committed."""
-        done: Deferred[None] = Deferred("a cache write")
-        with self._lock:
-            self._rows.put((row, done))
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._work, name="afnio-cache", daemon=True
-                )
-                self._thread.start()
-        await done
-
-    def close(self) -> None:
-        """Commit what is queued and end the thread."""
-        with self._lock:
-            thread = self._thread
-            self._rows.put(None)
-        if thread is not None:
-            thread.join()
-
-    def _work(self) -> None:
-        try:
-            with closing(open_for_writing(self._path)) as connection:
-                while (batch := self._batch()) is not None:
-                    self._commit(connection, batch)
-        except Exception as error:  # noqa: BLE001 - those who wait are told
-            self._give_up(error)
-
-    def _give_up(self, error: Exception) -> None:
-        """End the thread; tell everybody who waits why."""
-        with self._lock, suppress(queue.Empty):
-            self._thread = None
-            while True:
-                item = self._rows.get_nowait()
-                if item is not None:
-                    item[1].fail(error)
-
-    def _batch(self) -> list[tuple[tuple[str, str, str], Deferred[None]]] | None:
-        """Wait for a row, then take all there are; None ends the thread."""
-        try:
-            batch = [self._rows.get(timeout=_IDLE_S)]
-        except queue.Empty:
-            with self._lock:
-                if not self._rows.empty():
-                    return []
-                self._thread = None
-                return None
-        with suppress(queue.Empty):
-            while batch[-1] is not None:
-                batch.append(self._rows.get_nowait())
-        if batch[-1] is None and len(batch) > 1:
-            self._rows.put(None)  # end after this batch
-        rows = [item for item in batch if item is not None]
-        return rows or None
-
-    @staticmethod
-    def _commit(
-        connection: sqlite3.Connection,
-        batch: list[tuple[tuple[str, str, str], Deferred[None]]],
-    ) -> None:
-        stored_at = time.time()
-        try:
-            with connection:
-                connection.executemany(INSERT, [(*row, stored_at) for row, _ in batch])
-        except Exception as error:  # noqa: BLE001 - those who wait are told
-            for _, done in batch:
-                done.fail(error)
-        else:
-            for _, done in batch:
-                done.resolve(None)
 
 
 def _connect(path: Path, mode: CacheMode) -> sqlite3.Connection:

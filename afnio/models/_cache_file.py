@@ -8,11 +8,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from afnio.errors import FileFormatError, MissingFileError
+from afnio.errors import AfnioError, FileFormatError, MissingFileError, StateError
 
 _APPLICATION_ID: Final = 0x41464E43  # "AFNC"
 _VERSION: Final = 2
 _BUSY_S: Final = 30.0
+_PRIMARY: Final = 0xFF
+"""The part of SQLite's extended error codes that tells the kind."""
 
 _SCHEMA: Final = (
     """CREATE TABLE replies
@@ -34,8 +36,12 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
     Raises:
         FileFormatError: It is no reply cache, is damaged, or of a newer version.
+        StateError: It cannot be used now: locked, on a full disk, ….
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(path, error) from error
     connection = _connect(path, str(path))
     with _refusing(connection, path):
         _prepare(connection, path)
@@ -48,6 +54,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     Raises:
         MissingFileError: There is no such file.
         FileFormatError: It is no reply cache, is damaged, or of a newer version.
+        StateError: It cannot be used now: locked, unreadable, ….
     """
     if not path.exists():
         raise MissingFileError(f"there is no reply cache at {path}.")
@@ -64,7 +71,7 @@ def _connect(path: Path, address: str, *, uri: bool = False) -> sqlite3.Connecti
             address, uri=uri, timeout=_BUSY_S, check_same_thread=False
         )
     except sqlite3.OperationalError as error:
-        raise FileFormatError(f"{path} cannot be opened: {error}.") from error
+        raise unusable(path, error) from error
 
 
 @contextmanager
@@ -74,7 +81,7 @@ def _refusing(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise damaged(path) from error
+        raise unusable(path, error) from error
     except FileFormatError:
         connection.close()
         raise
@@ -84,6 +91,26 @@ def column_of_times(connection: sqlite3.Connection) -> str:
     """Return the SQL for when a reply was stored; NULL where nobody noted it."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     return "stored_at" if version >= _VERSION else "NULL"
+
+
+def unusable(path: Path, error: Exception) -> AfnioError:
+    """Return the error for a file that SQLite or the system complains of.
+
+    Only what SQLite finds damaged is called so: a file that is locked, or on a full
+    disk, is in order.
+    """
+    if isinstance(error, sqlite3.OperationalError) and not path.is_dir():
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None or code & _PRIMARY != sqlite3.SQLITE_ERROR:
+            return _out_of_use(path, error)
+    return _out_of_use(path, error) if isinstance(error, OSError) else damaged(path)
+
+
+def _out_of_use(path: Path, error: Exception) -> StateError:
+    return StateError(
+        f"{path} cannot be used now: {error}. What is in the file stands; free the "
+        "disk, the lock or the path, and go on."
+    )
 
 
 def damaged(path: Path) -> FileFormatError:

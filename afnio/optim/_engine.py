@@ -231,7 +231,7 @@ class Search(AskTell):
         because of its scores has been lucky with them. So the ``top`` ones, what the
         parameters hold, and what the search started from are evaluated once more. The
         best of them is installed if it is better than the start with confidence
-        (one-sided sign test over samples, multiplied by the number of candidates); if
+        (one-sided sign test over samples, mid-p, times the number of candidates); if
         that is not clear, these two are evaluated up to twice more. What stays unclear
         is decided for the start: no gain is claimed that is not there.
 

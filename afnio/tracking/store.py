@@ -6,6 +6,7 @@ one step, and ``events.jsonl``, one JSON object per line, only ever appended to.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -24,7 +25,8 @@ from afnio.errors import FileFormatError, InputTypeError
 
 RUN_FILE: Final = "run.json"
 EVENTS_FILE: Final = "events.jsonl"
-_NAME_LIMIT: Final = 100
+_NAME_BYTES: Final = 100
+"""File systems take 255 bytes; a name in other letters than a-z has several each."""
 
 
 def runs_root() -> Path:
@@ -40,13 +42,30 @@ def slug(text: str) -> str:
         'test-project'
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return re.sub(r"[\W_]+", "-", folded).strip("-")[:_NAME_LIMIT]
+    return _cut(re.sub(r"[\W_]+", "-", folded).strip("-"))
 
 
 def file_name(name: str) -> str:
     """Return ``name`` without anything that a path could trip over."""
     clean = re.sub(r"[^\w. -]+", "-", unicodedata.normalize("NFKC", name))
-    return clean.strip(". ")[:_NAME_LIMIT] or "run"
+    return _cut(clean.strip(". ")).strip(". ") or "run"
+
+
+def distinct_file_name(name: str) -> str:
+    """Return `file_name`, with a digest of ``name`` where that has changed it.
+
+    Names that differ get file names that differ.
+    """
+    clean = file_name(name)
+    if clean == name:
+        return clean
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{clean}-{digest[:8]}"
+
+
+def _cut(name: str) -> str:
+    """Shorten a name to what every file system takes, with room for a suffix."""
+    return name.encode()[:_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def claim(parent: Path, name: str) -> tuple[Path, str]:
@@ -77,7 +96,7 @@ def save_prompt(folder: Path, name: str, value: Any) -> None:
         name: What the parameter is called.
         value: Its text; anything else is written as JSON.
     """
-    own = folder / file_name(name)
+    own = folder / distinct_file_name(name)
     own.mkdir(parents=True, exist_ok=True)
     if not isinstance(value, str):
         value = json.dumps(value, indent=1, ensure_ascii=False)
@@ -103,8 +122,8 @@ def read_json(path: Path) -> dict[str, Any]:
         FileFormatError: The file is damaged.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+        data = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path} is not JSON: {shorten(error)}.") from error
     if not isinstance(data, dict):
         raise FileFormatError(
@@ -169,12 +188,12 @@ def _ends_whole(path: Path) -> bool:
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the events of a log, oldest first; torn lines are left out."""
+    """Yield the events of a log, oldest first; lines that are none are left out."""
     if not path.exists():
         return
     with path.open("rb") as file:
         for line in file:
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 event = json.loads(line)
                 if isinstance(event, dict):
                     yield event

@@ -92,7 +92,7 @@ def draw_event(event: Mapping[str, Any]) -> Graph | None:
         _box(node, *frame.corner(place))
         for node, place in zip(nodes, layout.places, strict=True)
     )
-    total = max(len(nodes), int(event.get("total") or 0))
+    total = max(len(nodes), count(event.get("total")))
     return Graph(
         width=frame.size[0],
         height=frame.size[1],
