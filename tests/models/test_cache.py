@@ -6,12 +6,28 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
 from afnio._dispatch import gather, run_sync
-from afnio.errors import FileFormatError, InputValueError, ReplayMissError
-from afnio.models import Reply, ReplyCache, ToolCall, Usage, _cache, use_cache
+from afnio.errors import (
+    FileFormatError,
+    InputTypeError,
+    InputValueError,
+    ReplayMissError,
+    StateError,
+)
+from afnio.models import (
+    Reply,
+    ReplyCache,
+    ToolCall,
+    Usage,
+    _cache_file,
+    _cache_writer,
+    use_cache,
+)
+from afnio.models._cache import CacheWarning
 from afnio.models.testing import ScriptedModel
 
 
@@ -285,33 +301,105 @@ def test_unknown_mode_is_refused(path):
         ReplyCache(path, mode="rw")
 
 
-def test_cache_that_cannot_be_written_fails_the_call(tmp_path, monkeypatch):
-    """Who waits for the write hears why, and the next write is tried anew."""
-    cache = ReplyCache(tmp_path / "cache.sqlite")
+def test_reply_that_cannot_be_written_is_handed_out(path, monkeypatch):
+    """It is paid for: a warning says so once, and the next write is tried anew."""
+    cache = ReplyCache(path)
+    with use_cache(cache), monkeypatch.context() as broken:
+        broken.setattr(_cache_writer, "INSERT", "no SQL")
+        with pytest.warns(CacheWarning, match="will be paid for again") as warned:
+            assert [ask(ScriptedModel("a"), text).text for text in "12"] == ["a", "a"]
+        assert ask(ScriptedModel([]), "1").cached
+    assert len(warned) == 1
     with use_cache(cache):
-        with monkeypatch.context() as broken:
-            broken.setattr(_cache, "INSERT", "no SQL", raising=True)
-            with pytest.raises(sqlite3.Error):
-                ScriptedModel("a").chat([{"role": "user", "content": "1"}])
-        assert ScriptedModel("a").chat([{"role": "user", "content": "2"}]) == "a"
+        ask(ScriptedModel("b"), "3")
+    assert len(cache) == 1
     cache.close()
 
 
-def test_cache_whose_file_cannot_be_opened_again_fails_the_call(tmp_path, monkeypatch):
-    """The thread that writes does not die in silence."""
-    cache = ReplyCache(tmp_path / "cache.sqlite")
-    opens = _cache.open_for_writing
-    calls = []
-
-    def flaky(path):
-        calls.append(path)
-        if len(calls) == 2:  # the first is the reader's
-            raise OSError("the disk is gone")
-        return opens(path)
-
-    monkeypatch.setattr(_cache, "open_for_writing", flaky)
+def test_file_that_cannot_be_opened_again_stops_nobody(path, monkeypatch):
+    """The thread that writes does not die in silence; another one takes its place."""
+    cache = ReplyCache(path)
+    opens = _cache_writer.open_for_writing
+    errors = [sqlite3.OperationalError("unable to open database file")]
+    monkeypatch.setattr(
+        _cache_writer,
+        "open_for_writing",
+        lambda path: opens(path) if not errors else _throw(errors.pop()),
+    )
     with use_cache(cache):
-        with pytest.raises(OSError, match="the disk is gone"):
-            ScriptedModel("a").chat([{"role": "user", "content": "1"}])
-        assert ScriptedModel("a").chat([{"role": "user", "content": "2"}]) == "a"
+        with pytest.warns(CacheWarning, match="unable to open"):
+            assert ask(ScriptedModel("a"), "1").text == "a"
+        assert ask(ScriptedModel("a"), "2").text == "a"
+    assert len(cache) == 1
     cache.close()
+
+
+def _throw(error):
+    raise error
+
+
+@pytest.mark.parametrize("text", ["cut \ud83d", "plain"])
+def test_half_a_surrogate_pair_is_kept(path, text):
+    """Such a prompt or reply is cached, read again, and hinders no later call."""
+    with use_cache(ReplyCache(path)):
+        ask(ScriptedModel("cut \ud83d"), text)
+        assert ask(ScriptedModel("fine"), "next").text == "fine"
+    with use_cache(ReplyCache(path)):
+        assert ask(ScriptedModel([]), text).text == "cut \ud83d"
+
+
+def test_locked_file_is_not_called_damaged(path, monkeypatch):
+    """Nobody is told to throw paid replies away because another process is busy."""
+    with use_cache(ReplyCache(path)) as cache:
+        ask(ScriptedModel("a"))
+        cache.close()
+    monkeypatch.setattr(_cache_file, "_BUSY_S", 0.01)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        with use_cache(ReplyCache(path)), pytest.raises(StateError, match="is locked"):
+            ask(ScriptedModel([]))
+    with use_cache(ReplyCache(path)):
+        assert ask(ScriptedModel([])).cached
+
+
+def test_full_disk_costs_no_reply(path):
+    """What does not fit is warned of; what is on file is still there."""
+    with use_cache(ReplyCache(path)) as cache:
+        ask(ScriptedModel("kept"), "small")
+        cache.close()
+    with closing(sqlite3.connect(path)) as other:
+        pages = other.execute("PRAGMA page_count").fetchone()[0]
+
+    class Full(sqlite3.Connection):
+        """A connection to a disk with no room for another page."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            super().execute(f"PRAGMA max_page_count = {pages}")
+
+    connect = sqlite3.connect
+    with pytest.MonkeyPatch.context() as patch, use_cache(ReplyCache(path)) as cache:
+        patch.setattr(
+            sqlite3, "connect", lambda *a, **k: connect(*a, factory=Full, **k)
+        )
+        with pytest.warns(CacheWarning, match="full"):
+            assert ask(ScriptedModel("x" * 50_000), "large").text == "x" * 50_000
+        assert ask(ScriptedModel([]), "small").text == "kept"
+        cache.close()
+
+
+def test_recording_refuses_a_foreign_file_before_it_pays(tmp_path):
+    """A file that nothing can be written to is found out first."""
+    foreign = tmp_path / "notes.txt"
+    foreign.write_text("no database, but long enough to be looked at " * 30)
+    model = ScriptedModel("a")
+    with use_cache(ReplyCache(foreign, mode="record")), pytest.raises(FileFormatError):
+        ask(model)
+    assert not model.requests
+
+
+def test_path_of_another_kind_is_refused():
+    """A path is a text or a path object."""
+    with pytest.raises(InputTypeError, match="path is int"):
+        ReplyCache(5)

@@ -408,7 +408,7 @@ def test_the_return_rule_draws_again():
     assert opt.finish(closure) == [1] * 7 + [0]
     assert prompt.data == "solid"
     record = opt.history[-1]
-    assert record.reason == "better than the start on 1 fresh draw (p = 0.0703 of 2)"
+    assert record.reason == "better than the start on 1 fresh draw (p = 0.0391 of 2)"
     assert record.candidate_scores == (1,) * 7 + (0,)
     assert record.parent_scores == (0,) * 7 + (1,)
 
@@ -446,11 +446,11 @@ def test_what_is_unclear_is_drawn_again_up_to_three_times():
 
     assert finished([0] * 8) == (
         "start",
-        "not surely better than the start on 3 fresh draws (p = 0.5 of 2)",
+        "not surely better than the start on 3 fresh draws (p = 0.25 of 2)",
     )
     assert finished([1] * 6 + [0] * 2) == (
         "lucky",
-        "better than the start on 2 fresh draws (p = 0.0312 of 2)",
+        "better than the start on 2 fresh draws (p = 0.0156 of 2)",
     )
 
 
