@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from afnio import Variable, set_backward_model_client
 from afnio.autodiff.evaluator import DeterministicEvaluator
@@ -143,6 +143,9 @@ class Program:
 
 Make = Callable[[Program, Task], Any]
 
+ENOUGH: Final = 30
+"""Validation items from which one more look at them is enough to decide at the end."""
+
 
 def train(task: Task, make: Make, batch: int = 6, finish: int = 0) -> None:
     """Train with one of afnio's optimizers until the calls are spent.
@@ -160,7 +163,8 @@ def train(task: Task, make: Make, batch: int = 6, finish: int = 0) -> None:
     items = world.train if isinstance(optimizer, Search) else ()
     closure = SampleClosure(program, world.val, parameters=program.params, train=items)
     batches = task.batches(batch)
-    aside = finish and (finish + 1) * len(world.val) * len(world.desks)
+    draws = finish and finish + (1 if len(world.val) >= ENOUGH else 5)
+    aside = draws * len(world.val) * len(world.desks)
     task.note(program.prompts)
     with set_backward_model_client(task.critic):
         with Budget(calls=task.plan.budget - aside):
