@@ -161,6 +161,12 @@ class ConnectionFailedError(ModelError):
 
 
 class ServerError(ModelError):
-    """The provider failed on its side (5xx, malformed body)."""
+    """The provider failed on its side (5xx, malformed body).
+
+    Attributes:
+        usage: What a reply that cannot be read says it has cost, as an
+            `afnio.models.Usage`; None where no reply came.
+    """
 
     retryable = True
+    usage: object = None

@@ -72,7 +72,7 @@ def evaluate(
 
     if must.baseline is not None and must.against is not None:
         raise typer.BadParameter("--baseline and --against exclude each other.")
-    show.prepare()
+    show.prepare(program, data, how.state, must.against)
     with models.applied(), _quiet(when=show.as_json):
         before = None if must.baseline is None else Evaluation.load(must.baseline)
         samples = load_data(data, how.limit)

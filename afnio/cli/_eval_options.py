@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -138,14 +139,30 @@ class ShowOptions:
         ),
     ] = 5
 
-    def prepare(self) -> None:
+    def prepare(self, *sources: str | None) -> None:
         """Make the directories of the files, before anything is paid.
 
+        Args:
+            *sources: What is read: files, or names in files after a colon.
+
         Raises:
-            InputValueError: A directory stands where a file is to be written.
+            InputValueError: A directory stands where a file is to be written, or a file
+                that is read, or both results would go to one file.
         """
+        read = {_real(name) for name in sources if name}
+        read |= {_real(name.rpartition(":")[0]) for name in sources if name}
         for path in (self.out, self.junit):
             if path is not None and path.is_dir():
                 raise InputValueError(f"{path} is a directory; name a file in it.")
+            if path is not None and _real(path) in read:
+                raise InputValueError(
+                    f"{path} is read by this evaluation and would be replaced by its "
+                    "result; name another file to write to."
+                )
             if path is not None:
+                read.add(_real(path))
                 path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _real(path: str | Path) -> str:
+    return os.path.realpath(path)

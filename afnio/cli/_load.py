@@ -253,7 +253,7 @@ def _json_list(path: Path) -> list[Any]:
 
     try:
         data = json.loads(path.read_text("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path} is not JSON: {shorten(error)}.") from error
     if not isinstance(data, list):
         raise FileFormatError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import runpy
 import shlex
 import signal
@@ -12,15 +14,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from afnio._terminal import printable
 from afnio._text import describe, shorten
-from afnio.cli._command import ExitCode, command, say
+from afnio.cli._command import ExitCode, command, error_words, say
 from afnio.cli._runs import LATEST, find_run
 from afnio.cli._settings import ModelOptions
-from afnio.errors import FileFormatError, InputValueError, MissingFileError
+from afnio.errors import (
+    BudgetError,
+    FileFormatError,
+    InputValueError,
+    MissingFileError,
+)
+
+_BUDGET: Final = re.compile(r"\bBudget\((usd|calls)=…\)")
+"""How the message of a budget names what options of the command line set."""
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +48,7 @@ def run(
         typer.Argument(metavar="ARGS", help="What the script is given."),
     ] = None,
     *,
+    ctx: typer.Context,
     models: ModelOptions,
     run_dir: Annotated[
         Path | None,
@@ -60,8 +72,23 @@ def run(
     """
     if run_dir is not None:
         os.environ["AFNIO_RUNS"] = str(run_dir)
+    _warn_of_misplaced(ctx, args or ())
     with models.applied(), as_main(script, args or ()):
         execute(script)
+
+
+def _warn_of_misplaced(ctx: typer.Context, args: Sequence[str]) -> None:
+    """Say which of the script's arguments would be options in front of the script."""
+    own = {
+        name for param in ctx.command.params for name in param.opts if name[0] == "-"
+    }
+    given = itertools.takewhile(lambda word: word != "--", args)
+    words = [word for word in given if word.partition("=")[0] in own]
+    if words:
+        say(
+            f"afnio: warning: {printable(', '.join(words))} comes after the script and "
+            "is left to it; write what afnio is to obey in front of the script."
+        )
 
 
 @contextmanager
@@ -94,11 +121,22 @@ def execute(script: Path) -> None:
     except KeyboardInterrupt as stop:
         close_runs(stop)
         raise
+    except BudgetError as error:  # where it happened says nothing: a limit was reached
+        close_runs(error)
+        say(f"afnio: {type(error).__name__}: {_budget_words(error)}")
+        raise typer.Exit(ExitCode.FAILED) from error
     except Exception as error:
         # the hook marks open runs as crashed and shows the traceback
         trace = _own_frames(error.__traceback__, script)
         sys.excepthook(type(error), error.with_traceback(trace), trace)
         raise typer.Exit(ExitCode.FAILED) from error
+
+
+def _budget_words(error: BudgetError) -> str:
+    """Say it with the options of the command line, which set what holds here."""
+    return _BUDGET.sub(
+        r"--budget-\1 (or the Budget that the script sets)", error_words(error)
+    )
 
 
 def close_runs(error: BaseException | None = None) -> None:
@@ -127,14 +165,20 @@ def resume(
     show: Annotated[
         bool, typer.Option("--show", help="Only show the command that would run.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Also if it was started elsewhere.")
+    ] = False,
 ) -> None:
     """Continue a run that was stopped.
 
     It goes on from its last checkpoint, also after a crash.
 
-    This starts the command again that is on record in the run, in the same directory;
-    do it only with runs that you trust. Training continues exactly where the last
-    checkpoint was written.
+    This starts the command again that is on record in the run, in the same directory.
+    Training continues exactly where the last checkpoint was written.
+
+    A run that another machine, user or Python has started, or that was somewhere else
+    then, may hold any command: you are asked first, or have to say --yes. It is no
+    proof: a run that somebody made to deceive you can claim anything.
 
     Examples:
       afnio resume
@@ -154,8 +198,39 @@ def resume(
         raise InputValueError(
             f"run {shorten(path)} is complete; --force continues it all the same."
         )
-    say(f"afnio: continuing {path}: {shlex.join(argv)}")
+    shown = printable(f"cd {shlex.quote(folder)} && {shlex.join(argv)}")
+    if not yes:
+        _ask_about_origin(path, data["command"].get("origin"), shown)
+    say(f"afnio: continuing {path}: {shown}")
     raise typer.Exit(_again(argv, folder, path))
+
+
+def _ask_about_origin(path: Path, claimed: Any, shown: str) -> None:
+    """Let a person decide about a command that is not from here.
+
+    Raises:
+        InputValueError: Nobody is there to ask.
+        Abort: The answer is no.
+    """
+    from afnio.tracking._manifest import origin
+
+    here, said = origin(path), claimed if isinstance(claimed, Mapping) else {}
+    other = [name for name, value in here.items() if said.get(name) != value]
+    if not other:
+        return
+    facts = "; ".join(
+        f"{name}: {shorten(said.get(name, 'unknown'))}, here {shorten(here[name])}"
+        for name in other
+    )
+    say(f"afnio: run {path} was not started here ({printable(facts)}). It would run:")
+    say(f"  {shown}")
+    if not _is_attended():
+        raise InputValueError("not continued; if you trust this command, add --yes.")
+    typer.confirm("Run it?", abort=True, err=True)
+
+
+def _is_attended() -> bool:
+    return sys.stdin.isatty()
 
 
 def _command_of(path: Path, data: Mapping[str, Any]) -> tuple[list[str], str]:

@@ -119,3 +119,5 @@ def _spent(budget: Budget | None, cache: ReplyCache | None) -> Iterator[str]:
         yield f"afnio: {spent['calls']:,} calls paid, ${spent['usd']:.4f} of {budget!r}"
     if cache is not None:
         yield f"afnio: {cache.hits:,} calls answered from {cache.path}"
+        if cache.mode == "record":
+            yield f"afnio: new replies are recorded in {cache.path}"

@@ -179,4 +179,7 @@ def _sample(data: Mapping[str, Any]) -> SampleResult:
 
 def error_text(error: BaseException) -> str:
     """Return an error's kind and message, on one line if it is short enough."""
-    return f"{type(error).__name__}: {shorten(error, _ERROR_LIMIT)}"
+    words = shorten(error, _ERROR_LIMIT)
+    if isinstance(error, SystemExit):
+        words = f"sys.exit({words}) was called"
+    return f"{type(error).__name__}: {words}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from afnio.errors import InputValueError
 from afnio.models._keys import canonical
 from afnio.models._messages import Reply, Request
 from afnio.models._prices import PriceBook
@@ -25,6 +26,13 @@ _TEXTS: Final = frozenset({"text", "tool_use", "tool_result", "thinking"})
 _TYPICAL_MESSAGE_TOKENS: Final = 4
 _TYPICAL_BLOCK_TOKENS: Final = 1024
 _BYTES_PER_TOKEN: Final = 4
+
+
+_LIMITS: Final = ("max_completion_tokens", "max_tokens")
+"""Arguments that limit a reply; the first one given holds."""
+
+_OTHER_LIMITS: Final = ("max_output_tokens", "n_predict", "num_predict")
+"""What other servers call it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,18 +107,29 @@ def _argument_tokens(value: Any) -> int:
 
 def output_tokens(args: Mapping[str, Any], default: int) -> int:
     """Return the most tokens a reply may have: as the arguments say, or ``default``."""
-    for name in ("max_completion_tokens", "max_tokens"):
-        if args.get(name) is not None:
-            return int(args[name])
-    return default
+    body = {**args, **(args.get("extra_body") or {})}
+    given = [body[name] for name in _LIMITS if body.get(name) is not None]
+    most = given[0] if given else default
+    extra = [body[name] for name in _OTHER_LIMITS if body.get(name) is not None]
+    return int(max([most, *extra])) * int(body.get("best_of") or 1)
 
 
 def worst_case(
     request: Request, model: str | None, *, prices: PriceBook, default_output: int
 ) -> Worst:
-    """Return the most that ``request`` can cost when ``model`` answers it."""
+    """Return the most that ``request`` can cost when ``model`` answers it.
+
+    Raises:
+        InputValueError: The arguments lift every limit.
+    """
     prompt = input_tokens(request)
     reply = output_tokens(request.args, default_output)
+    if reply < 0:
+        raise InputValueError(
+            f"the {request.role} call of {model!r} may get a reply of {reply} tokens, "
+            "which servers take for no limit at all, and no budget can hold without "
+            "one; give max_tokens as 0 or more."
+        )
     usage = Usage(input_tokens=prompt, output_tokens=reply)
     usd = prices.cost(usage, model)
     prompt_usd = prices.cost(Usage(input_tokens=prompt), model)
@@ -121,6 +140,11 @@ def worst_case(
         model=model or "",
         is_priced=usd is not None,
     )
+
+
+def amount_of(usage: Usage) -> Amount:
+    """Return what one attempt of a call costs its budgets."""
+    return Amount(usd=usage.cost_usd, tokens=usage.total_tokens)
 
 
 def charge(worst: Worst, usage: Usage, *, sent: int, lost: int) -> Amount:

@@ -29,7 +29,7 @@ def read_body(response: Any, who: str) -> Answer:
     """
     try:
         data = json.loads(response.content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise malformed(
             who, f"the body is not JSON: {error}: {response.text!r}"
         ) from error
@@ -55,11 +55,42 @@ def take_event(text: str, take: TakeEvent, who: str) -> None:
         return
     try:
         event = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise malformed(who, f"an event is not JSON: {error}: {text!r}") from error
     if isinstance(event, dict) and event.get("error"):
         raise malformed(who, f"the stream ended with an error: {event['error']}")
-    take(event)
+    try:
+        take(event)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise malformed(who, f"an event has another form: {text}") from error
+
+
+def read_text(value: Any, name: str, who: str) -> str | None:
+    """Read a field that holds text, or nothing.
+
+    Raises:
+        ServerError: It holds something else.
+    """
+    found = read(value, name)
+    if found is None or isinstance(found, str):
+        return found
+    raise malformed(
+        who, f"expected text in {name!r}, got {type(found).__name__}: {found!r}"
+    )
+
+
+def read_list(value: Any, name: str, who: str) -> list[Any]:
+    """Read a field that holds a list, or nothing.
+
+    Raises:
+        ServerError: It holds something else.
+    """
+    found = read(value, name)
+    if found is None or isinstance(found, list):
+        return found or []
+    raise malformed(
+        who, f"expected a list in {name!r}, got {type(found).__name__}: {found!r}"
+    )
 
 
 def read(value: Any, name: str) -> Any:

@@ -158,13 +158,17 @@ class BaseModel:
             input: US dollars per million prompt tokens.
             output: US dollars per million reply tokens.
             cached: US dollars per million cached prompt tokens; None for ``input``.
+
+        Raises:
+            InputTypeError: A price is no number, or the model no name.
+            InputValueError: A price is negative.
         """
-        price = Price(
-            input=Decimal(str(input)),
-            output=Decimal(str(output)),
-            cached=None if cached is None else Decimal(str(cached)),
-        )
-        self._prices.set(model, price)
+        if not isinstance(model, str):
+            raise InputTypeError(
+                f"model is {type(model).__name__}; expected a model's name."
+            )
+        price = {"input": input, "output": output, "cached": cached}
+        self._prices.set(model, Price(**price))  # type: ignore[arg-type]
 
     async def aclose(self) -> None:
         """Close connections; the client opens new ones when asked again."""

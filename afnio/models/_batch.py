@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-from afnio.errors import InputTypeError, InputValueError
+from afnio.errors import InputTypeError
 from afnio.models._batch_jobs import BatchApi, Jobs, Pace
 from afnio.models._batch_store import BatchStore
+from afnio.models._checks import check_number
 from afnio.models._keys import request_key
 from afnio.models._loop_local import LoopLocal
 from afnio.models._messages import Reply, Request
@@ -75,10 +76,10 @@ class batch:  # noqa: N801 - reads as a statement, like no_grad
                 f"path is {type(path).__name__}; expected the path of a file that "
                 "remembers what was submitted."
             )
-        _check_number("linger_s", linger_s, least=0)
-        _check_number("poll_s", poll_s, least=0)
-        _check_number("max_calls", max_calls, least=1)
-        _check_number("wait_s", wait_s, least=0)
+        check_number("linger_s", linger_s, least=0)
+        check_number("poll_s", poll_s, least=0)
+        check_number("max_calls", max_calls, least=1)
+        check_number("wait_s", wait_s, least=0)
         pace = Pace(
             linger_s=linger_s, poll_s=poll_s, max_calls=int(max_calls), wait_s=wait_s
         )
@@ -127,13 +128,6 @@ class batch:  # noqa: N801 - reads as a statement, like no_grad
         else:
             self.answered += 1
         return reply
-
-
-def _check_number(name: str, value: Any, *, least: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputTypeError(f"{name} is {type(value).__name__}; expected a number.")
-    if value < least:
-        raise InputValueError(f"{name} is {value}; expected {least} or more.")
 
 
 _active: Final[ContextVar[batch | None]] = ContextVar("afnio_batch", default=None)

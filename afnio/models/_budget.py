@@ -18,8 +18,9 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
 
-from afnio.errors import BudgetError, InputValueError
+from afnio.errors import BudgetError, InputTypeError, InputValueError
 from afnio.models._amounts import NOTHING, Amount, Worst
+from afnio.models._checks import check_number
 from afnio.models._loop_local import LoopLocal
 from afnio.models._settings import Applied, Setting
 
@@ -47,7 +48,9 @@ class Budget:
     ``default_max_tokens``. Give the former and the limit is never exceeded; a reply
     longer than the latter is charged in full, and then nothing new starts. A reply
     without usage is charged by an estimate; an attempt that timed out or was cancelled
-    under way may be billed all the same, so its prompt is charged as it was reserved.
+    under way may be billed all the same, so its prompt is charged as it was reserved. A
+    reply that cannot be read is charged as well, and asked for again only if there is
+    room for another one.
 
     Args:
         usd: US dollars; models without a known price are refused.
@@ -57,7 +60,8 @@ class Budget:
         clock: Tells seconds; injected by tests.
 
     Raises:
-        InputValueError: A limit is negative, or none is given.
+        InputTypeError: A limit is no number.
+        InputValueError: A limit is negative or NaN, or none is given.
     """
 
     def __init__(
@@ -75,8 +79,8 @@ class Budget:
                 "a Budget needs a limit: usd, tokens, calls or seconds."
             )
         for name, limit in limits.items():
-            if limit is not None and limit < 0:
-                raise InputValueError(f"{name} is {limit}; expected 0 or more.")
+            if limit is not None:
+                check_number(name, limit)
         self.usd = None if usd is None else Decimal(str(usd))
         self.tokens = tokens
         self.calls = calls
@@ -187,13 +191,21 @@ class Budget:
         finally:
             queue.length -= 1
 
-    def settle(self, worst: Worst, actual: Amount) -> None:
-        """Replace a reservation by what the call really cost."""
+    def extend(self, amount: Amount) -> bool:
+        """Set more aside for a call under way, if there is room."""
         with self._lock:
-            self._reserved -= worst.amount
+            if self._exceeded(self._sum() + self._reserved + amount):
+                return False
+            self._reserved += amount
+            return True
+
+    def settle(self, role: str, reserved: Amount, actual: Amount) -> None:
+        """Replace what was set aside by what the call really cost."""
+        with self._lock:
+            self._reserved -= reserved
             if actual != NOTHING:
-                spent = self._by_role.get(worst.role, NOTHING)
-                self._by_role[worst.role] = spent + actual
+                spent = self._by_role.get(role, NOTHING)
+                self._by_role[role] = spent + actual
         self._queue.get().settled.set()
 
     def _try_reserve(self, worst: Worst) -> bool:
@@ -267,7 +279,15 @@ def set_budget(budget: Budget | None) -> Applied[Budget | None]:
 
     Budgets of ``with`` blocks are charged besides. Used with ``with``, it holds inside
     the block only.
+
+    Raises:
+        InputTypeError: It is no `Budget`.
     """
+    if budget is not None and not isinstance(budget, Budget):
+        raise InputTypeError(
+            f"budget is {type(budget).__name__}; expected a Budget, such as "
+            "Budget(usd=5), or None."
+        )
     if budget is not None:
         budget.start()
     return _default.apply(budget)
@@ -288,14 +308,14 @@ class Reservation:
     def __init__(self, budgets: tuple[Budget, ...], worst: Worst) -> None:
         self._budgets = budgets
         self._worst = worst
-        self._held: list[Budget] = []
+        self._held: list[tuple[Budget, Amount]] = []
         self.actual = NOTHING
 
     async def __aenter__(self) -> Self:
         try:
             for budget in self._budgets:
                 await budget.reserve(self._worst)
-                self._held.append(budget)
+                self._held.append((budget, self._worst.amount))
         except BaseException:
             self._release()
             raise
@@ -309,7 +329,15 @@ class Reservation:
     ) -> None:
         self._release()
 
+    def extend(self, amount: Amount) -> bool:
+        """Keep the worst case set aside besides ``amount``, which is spent already."""
+        for index, (budget, held) in enumerate(self._held):
+            if not budget.extend(amount):
+                return False
+            self._held[index] = (budget, held + amount)
+        return True
+
     def _release(self) -> None:
-        for budget in self._held:
-            budget.settle(self._worst, self.actual)
+        for budget, held in self._held:
+            budget.settle(self._worst.role, held, self.actual)
         self._held = []

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from afnio.errors import BudgetError, ModelError, ModelTimeoutError, ReplayMissError
 from afnio.models._amounts import (
+    amount_of,
     charge,
     estimated_usage,
     input_tokens,
     output_tokens,
     worst_case,
 )
+from afnio.models._attempts import Attempts, Send
 from afnio.models._batch import is_batched, through_batch
 from afnio.models._budget import Budget, Reservation, active_budgets
 from afnio.models._cache import ReplyCache, active_cache
@@ -40,7 +42,6 @@ from afnio.models._usage import Usage
 if TYPE_CHECKING:
     from afnio.models._base import BaseModel
 
-Send = Callable[[Request], Awaitable[Reply]]
 Flights = dict[Any, asyncio.Future[Reply | None]]
 
 _log: Final = logging.getLogger("afnio.models")
@@ -156,10 +157,10 @@ async def paid(client: BaseModel, request: Request, send: Send) -> Reply:
     if (planned := active_plan()) is not None:
         return planned.answer(client, request)
     budgets, watched = active_budgets(), watch(client, request)
+    attempts = Attempts(client, send)
     if not budgets and watched is None:
         client._prices.warn_if_unknown(_name(client, request))
-        return await _metered(client, request, send)
-    attempts = _Attempts(send)
+        return await _metered(client, request, attempts)
     try:
         reply = await _charged(client, request, attempts, budgets)
     except BaseException as error:
@@ -174,7 +175,7 @@ async def paid(client: BaseModel, request: Request, send: Send) -> Reply:
 async def _charged(
     client: BaseModel,
     request: Request,
-    attempts: _Attempts,
+    attempts: Attempts,
     budgets: tuple[Budget, ...],
 ) -> Reply:
     """Reserve the worst case in every budget, and settle what it really was."""
@@ -186,48 +187,30 @@ async def _charged(
     worst = worst_case(
         request, name, prices=prices, default_output=client.default_max_tokens
     )
-    usage = Usage()
+    usage = None
     async with Reservation(budgets, worst) as reservation:
+        attempts.may_go_on = lambda spent: reservation.extend(amount_of(spent))
         try:
             reply = await _metered(client, request, attempts)
             usage = reply.usage
         finally:
+            usage = usage or attempts.billed or Usage()
             reservation.actual = charge(
                 worst, usage, sent=attempts.sent, lost=attempts.lost
             )
         return reply
 
 
-class _Attempts:
-    """Counts attempts, and those that a provider may bill although nothing came back.
-
-    Attributes:
-        sent: Attempts so far.
-        lost: Those that timed out or were cancelled under way.
-    """
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.sent = 0
-        self.lost = 0
-
-    async def __call__(self, request: Request) -> Reply:
-        self.sent += 1
-        try:
-            return await self._send(request)
-        except (ModelTimeoutError, asyncio.CancelledError):
-            self.lost += 1
-            raise
-
-
-async def _metered(client: BaseModel, request: Request, send: Send) -> Reply:
+async def _metered(client: BaseModel, request: Request, attempts: Attempts) -> Reply:
     """Count what the call cost, or that it failed."""
     name, started = _name(client, request), time.monotonic()
     count = client._meter.begin(role=request.role, model=name)
     usage: Usage | None = None
     try:
-        reply = await _timely(client, request, send)
+        reply = await _timely(client, request, attempts)
         reply = _priced(client, request, reply)
+        if attempts.billed is not None:
+            reply = replace(reply, usage=reply.usage + attempts.billed)
         usage = reply.usage
     except ModelError as error:
         error.model = error.model or name
@@ -235,7 +218,7 @@ async def _metered(client: BaseModel, request: Request, send: Send) -> Reply:
         count.failed()
         raise
     finally:
-        count.end(usage)
+        count.end(usage or attempts.billed)
     _log.debug(
         "%s %s: %d + %d tokens, $%.6f, %.3f s",
         request.role,
@@ -253,7 +236,7 @@ def _priced(client: BaseModel, request: Request, reply: Reply) -> Reply:
     usage = reply.usage
     if reply.cached:  # by a batch of an earlier run, and counted there
         return reply
-    if not usage.total_tokens:
+    if not usage.total_tokens or not usage.is_plausible:
         usage = estimated_usage(request, reply)
     name = _name(client, request)
     cost = client._prices.cost(usage, name, batched=reply.batched) or _NOTHING
@@ -302,7 +285,7 @@ def _slotted(client: BaseModel, request: Request, send: Send) -> Send:
 def _load(request: Request) -> Load:
     """Return what a provider is likely to count against tokens per minute."""
     prompt = input_tokens(request) // _BYTES_PER_TOKEN
-    return Load(prompt, output_tokens(request.args, 0))
+    return Load(prompt, max(0, output_tokens(request.args, 0)))
 
 
 async def _in_slot(limiter: Limiter, model: str, send: Send, request: Request) -> Reply:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final, TypedDict
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from afnio._text import closest
-from afnio.errors import InputTypeError, InputValueError
+from afnio._text import closest, shorten
+from afnio.errors import AuthError, InputTypeError, InputValueError
+from afnio.models._checks import check_number
 from afnio.models._limits import Limits
 from afnio.models._retry import RetryPolicy
 
@@ -32,6 +34,7 @@ class SdkOptions(TypedDict, total=False):
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "api_key": (str,),
+    "auth_token": (str,),
     "default_headers": (Mapping,),
     "default_query": (Mapping,),
     "limits": (Limits,),
@@ -42,7 +45,6 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "retry": (RetryPolicy,),
     "usage": (Mapping,),
 }
-_PATHS: Final = ("http://", "https://")
 
 
 def check_settings(
@@ -52,7 +54,7 @@ def check_settings(
 
     Raises:
         InputTypeError: One is of another kind, or there is no such setting.
-        InputValueError: The address is no URL.
+        InputValueError: One holds what no header can.
     """
     known = [*SdkOptions.__annotations__, *settings, "timeout"]
     for name in options:
@@ -63,12 +65,10 @@ def check_settings(
             )
     for name, value in {**settings, **options}.items():
         _check_kind(who, name, value)
-    url = settings.get("base_url")
-    if url is not None and not str(url).startswith(_PATHS):
-        raise InputValueError(
-            f"base_url is {str(url)!r}; expected a URL that starts with http:// or "
-            "https://."
-        )
+    for header in ("organization", "project", "auth_token"):
+        _check_header(who, header, options.get(header))
+    for header, value in (options.get("default_headers") or {}).items():
+        _check_header(who, f"the default header {header!r}", value)
     client = options.get("http_client")
     if client is not None and not hasattr(client, "aclose"):
         raise InputTypeError(
@@ -79,7 +79,8 @@ def check_settings(
 
 def _check_kind(who: str, name: str, value: Any) -> None:
     kinds = _KINDS.get(name)
-    if kinds is None or value is None or (name == "api_key" and callable(value)):
+    is_source = name == "api_key" and callable(value) and not isinstance(value, type)
+    if kinds is None or value is None or is_source:
         return
     if not isinstance(value, kinds) or isinstance(value, bool):
         raise InputTypeError(
@@ -105,11 +106,107 @@ def check_model(args: Mapping[str, Any]) -> None:
         )
 
 
+def _check_header(who: str, name: str, value: Any) -> None:
+    """Raise if ``value`` cannot stand in a header; it may be secret, so never show it.
+
+    Raises:
+        InputValueError: It holds what no header can.
+    """
+    if isinstance(value, str) and not is_sendable(value):
+        raise InputValueError(
+            f"{name} of {who} holds a character that no HTTP header can: not ASCII, a "
+            "line break, or a space at an end. Copy it again."
+        )
+
+
+def is_sendable(value: str) -> bool:
+    """Whether ``value`` can stand in a header as it is."""
+    return value.isascii() and value.isprintable() and value == value.strip()
+
+
+def checked_key(who: str, key: Any, source: str) -> Any:
+    """Return ``key`` if it can be sent.
+
+    Raises:
+        AuthError: It is empty, or holds what no header can; the key is not shown.
+    """
+    if not isinstance(key, str) or (key and is_sendable(key)):
+        return key
+    what = (
+        "holds a character that keys have not: not ASCII, a line break, or a space at "
+        "an end"
+    )
+    raise AuthError(
+        f"the API key of {who} ({source}) {what if key else 'is empty'}. Copy it again."
+    )
+
+
+def checked_url(url: str, source: str) -> str:
+    """Return an address without a slash at its end.
+
+    Raises:
+        InputValueError: It is no URL that can be asked.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # reading it checks it
+        problem = None if parts.hostname else "it has no host"
+    except ValueError as error:
+        raise InputValueError(
+            f"{source} is no URL: {shorten(error)}; expected one such as "
+            "https://host:8000/v1."
+        ) from error
+    if parts.scheme not in ("http", "https"):
+        problem = "it does not start with http:// or https://"
+    elif any(c.isspace() or not c.isprintable() for c in url):
+        problem = "it holds a space or a control character"
+    if problem is not None:
+        shown = without_credentials(url)
+        raise InputValueError(
+            f"{source} is {shown!r}: {problem}; expected a URL such as "
+            "https://host:8000/v1."
+        )
+    return url.rstrip("/")
+
+
 def without_credentials(url: str) -> str:
-    """Return ``url`` without the user and password that may stand in it."""
+    """Return ``url`` without what may be secret: user, password, values of the query.
+
+    Examples:
+        >>> without_credentials("https://me:pw@host/v1?key=abc")
+        'https://host/v1?key=***'
+    """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return url if host == parts.netloc else urlunsplit(parts._replace(netloc=host))
+    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    query = "&".join(f"{name}=***" for name in names)
+    return urlunsplit(parts._replace(netloc=host, query=query, fragment=""))
+
+
+def check_timeout(timeout: Any) -> None:
+    """Raise unless it is seconds, or an SDK's own kind of timeout."""
+    if timeout is not None and not hasattr(timeout, "connect"):
+        check_number("timeout", timeout, above=True)
+
+
+def secrets_of(url: str, options: Mapping[str, Any]) -> list[str]:
+    """Return what no error may show of an address and settings, as it is sent."""
+    parts = urlsplit(url)
+    userinfo = unquote(parts.netloc.rpartition("@")[0])
+    found = [value for _, value in parse_qsl(parts.query)]
+    found += [value.partition("=")[2] for value in parts.query.split("&")]
+    if userinfo:
+        found += [userinfo, userinfo.partition(":")[2]]
+        found.append(b64encode(userinfo.encode("utf-8", "surrogatepass")).decode())
+    found.append(options.get("auth_token") or "")
+    for name in ("default_headers", "default_query"):
+        found += map(str, (options.get(name) or {}).values())
+    return [value for value in found if value]
+
+
+def query_of(url: str) -> dict[str, str]:
+    """Return the query of ``url`` by name."""
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
 
 def is_self_hosted(url: str) -> bool:

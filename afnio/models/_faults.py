@@ -6,7 +6,7 @@ import email.utils
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, Final
 
@@ -19,9 +19,11 @@ from afnio.errors import (
     ServerError,
 )
 from afnio.models._retry import LASTING_STATUSES, error_for_status
+from afnio.models._usage import Usage
 
 _SECRETS: Final = re.compile(
-    r"(?:sk|pk|rk|key)-[\w*.-]{6,}|Bearer\s+\S+", re.IGNORECASE
+    r"(?:sk|pk|rk|key)-[\w*.-]{6,}|Bearer\s+\S+|Basic\s+(?=\S*[\d=+/])\S{6,}",
+    re.IGNORECASE,
 )
 _TOO_LONG: Final = re.compile(
     r"context_length_exceeded|maximum context length|prompt is too long|"
@@ -52,17 +54,20 @@ _SHORTEST_KEY: Final = 6
 """Shorter ones are stand-ins such as ``"none"``; removing them garbles messages."""
 
 
-def clean(text: str, key: Any) -> str:
-    """Remove what looks like a key, and the key."""
-    if isinstance(key, str) and len(key) >= _SHORTEST_KEY:
-        text = text.replace(key, "***")
+def clean(text: str, secrets: Iterable[str]) -> str:
+    """Remove what looks like a key, and every one of ``secrets``."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_KEY:
+            text = text.replace(secret, "***")
     return _SECRETS.sub("***", text)
 
 
-def translated(sdk: Any, error: Exception, who: str, key: Any) -> ModelError:
-    """Return our error for one of an SDK, without ``key`` in its words."""
+def translated(
+    sdk: Any, error: Exception, who: str, secrets: Iterable[str]
+) -> ModelError:
+    """Return our error for one of an SDK, without ``secrets`` in its words."""
     ours = _translated(sdk, error, who)
-    ours.args = (clean(str(ours), key),)
+    ours.args = (clean(str(ours), secrets),)
     return ours
 
 
@@ -79,8 +84,10 @@ def _translated(sdk: Any, error: Exception, who: str) -> ModelError:
 
 
 def malformed(who: str, what: str) -> ServerError:
-    """Return the error for a reply that cannot be read."""
-    return ServerError(f"{who} sent a malformed reply: {shorten(what, 160)}")
+    """Return the error for a reply that cannot be read; it is paid for all the same."""
+    error = ServerError(f"{who} sent a malformed reply: {shorten(what, 160)}")
+    error.usage = Usage()
+    return error
 
 
 def _status_error(error: Any, who: str) -> ModelError:

@@ -1,8 +1,8 @@
 """What makes two calls the same: the canonical document of a call, and its digest.
 
-The document holds everything that can change the answer, and nothing secret: header
-and query values stand in it as digests. Its digest is the key of the reply cache and of
-calls in flight.
+The document holds everything that can change the answer, and nothing secret: values of
+headers, queries and ``extra_body`` stand in it as digests. Its own digest is the key of
+the reply cache and of calls in flight.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from afnio.models._messages import Request
 _UNSEEN: Final = frozenset({"timeout"})
 """Arguments that cannot change an answer."""
 
-_SECRETIVE: Final = frozenset({"extra_headers", "extra_query"})
+SECRETIVE: Final = frozenset({"extra_body", "extra_headers", "extra_query"})
 """Arguments that may hold credentials."""
 
 
@@ -48,18 +48,21 @@ def request_key(identity: Mapping[str, Any], request: Request) -> Key | None:
         identity: What besides the request decides the answer: provider, endpoint, ….
         request: The call.
     """
-    document = {
+    try:
+        text = canonical(_document(identity, request))
+    except (_UnkeyableError, ValueError):
+        return None
+    return Key(digest(text), text)
+
+
+def _document(identity: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    return {
         "args": {k: _safe(k, v) for k, v in request.args.items() if k not in _UNSEEN},
         "client": identity,
         "kind": request.kind,
         "messages": fingerprinted(request.messages),
         "sample_index": request.sample_index,
     }
-    try:
-        text = canonical(document)
-    except (_UnkeyableError, ValueError):
-        return None
-    return Key(digest(text), text)
 
 
 def digest(text: str) -> str:
@@ -68,8 +71,15 @@ def digest(text: str) -> str:
 
 
 def digest_values(values: Mapping[str, Any] | None) -> dict[str, str]:
-    """Replace values by short digests: what may hold credentials keeps only names."""
-    return {name: digest(str(value))[:16] for name, value in (values or {}).items()}
+    """Replace values by short digests: what may hold credentials keeps only names.
+
+    Raises:
+        TypeError: A value has no canonical form.
+    """
+    return {
+        name: digest(value if isinstance(value, str) else canonical(value))[:16]
+        for name, value in (values or {}).items()
+    }
 
 
 def canonical(value: Any) -> str:
@@ -82,7 +92,7 @@ def canonical(value: Any) -> str:
 
 
 def _safe(name: str, value: Any) -> Any:
-    if name in _SECRETIVE and isinstance(value, Mapping):
+    if name in SECRETIVE and isinstance(value, Mapping):
         return digest_values(value)
     return value
 

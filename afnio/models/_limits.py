@@ -19,7 +19,7 @@ from itertools import count
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from afnio.errors import InputValueError
+from afnio.models._checks import check_number
 from afnio.models._loop_local import LoopLocal
 from afnio.models._quota_headers import News
 from afnio.models._quotas import NO_LOAD, Load, Quotas
@@ -45,6 +45,10 @@ class Limits:
         concurrency: Calls at once, at most; adapted to what the endpoint bears.
         requests_per_minute: Calls started in any 60 seconds.
         tokens_per_minute: Tokens, prompt and expected reply, in any 60 seconds.
+
+    Raises:
+        InputTypeError: A limit is no int.
+        InputValueError: A limit is less than 1.
     """
 
     concurrency: int = 64
@@ -54,8 +58,8 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None and value < 1:
-                raise InputValueError(f"{field.name} is {value}; expected 1 or more.")
+            if value is not None or field.name == "concurrency":
+                check_number(field.name, value, least=1, whole=True)
 
     def strictest(self, other: Limits) -> Limits:
         """Return the lower of each limit."""

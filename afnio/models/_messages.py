@@ -104,6 +104,39 @@ class Request:
         return None if name is None else str(name)
 
 
+_COUNTS: Final = ("max_completion_tokens", "max_tokens", "n")
+"""Arguments that are whole numbers wherever they stand."""
+
+
+def check_arguments(args: Mapping[str, Any]) -> None:
+    """Raise if arguments of a call, or of its ``extra_body``, cannot be meant.
+
+    Raises:
+        InputTypeError: One is of another kind.
+        InputValueError: Several replies are asked for.
+    """
+    for name in ("extra_body", "extra_headers", "extra_query"):
+        value = args.get(name)
+        if value is not None and not isinstance(value, Mapping):
+            raise InputTypeError(
+                f"{name} is {type(value).__name__}; expected a dict of names and "
+                "values."
+            )
+    for given in (args, args.get("extra_body") or {}):
+        for name in _COUNTS:
+            _check_count(name, given.get(name))
+        if (given.get("n") or 1) != 1:
+            raise InputValueError(
+                f"n={given['n']}: one call returns one reply; ask again with another "
+                "sample_index for more."
+            )
+
+
+def _check_count(name: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise InputTypeError(f"{name} is {type(value).__name__}; expected an int.")
+
+
 _PLAIN: Final = 2
 """Keys of a message of plain text."""
 

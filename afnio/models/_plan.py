@@ -140,7 +140,7 @@ class Plan:
 
     @property
     def cost_usd(self) -> Range | None:
-        """US dollars in all; None if the price of any call is unknown."""
+        """US dollars for the calls counted; None if any price is unknown."""
         return self.total.cost_usd
 
     @property
@@ -221,7 +221,9 @@ def plan(
 
     The number of calls is exact as far as it does not depend on replies: stand-ins are
     wrong answers, so a critic is asked about every sample; replies are taken to be
-    usable at the first attempt; what runs only after a success may be missing. Input
+    usable at the first attempt; what runs only after a success may be missing. Where an
+    optimizer tries candidates the number is a lower bound: a stand-in for a rewrite may
+    be refused before it is tried, and its evaluation is then not counted. Input
     tokens are counted in bytes: at most one token per byte, likely one for four.
     Replies have at most ``max_tokens`` (or the client's ``default_max_tokens``), and
     likely ``reply_tokens``; prompts that quote earlier replies are as long as that.

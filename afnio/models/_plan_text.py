@@ -14,7 +14,12 @@ _TEXTS: Final = 2
 """Columns of text, at the left; the others hold numbers."""
 
 _NOTE: Final = (
-    "Likely figures; the most it can be stands in brackets. Nothing was sent."
+    "Likely figures; the most that the calls counted can be stands in brackets. "
+    "Nothing was sent."
+)
+_LOWER_BOUND: Final = (
+    "The number of calls is a lower bound if an optimizer tries candidates: stand-ins "
+    "for rewrites\nmay be refused before they are tried. A budget caps the real run."
 )
 _CENT: Final = 0.01
 
@@ -31,6 +36,8 @@ def table(plan: Plan) -> str:
     lines = [_line(row, widths) for row in cells]
     lines.insert(1, "  ".join("-" * width for width in widths))
     lines += ["", _NOTE]
+    if any(row.role == "optimizer" for row in rows):
+        lines.append(_LOWER_BOUND)
     lines += [
         f"No price is known for {shorten(name)!r}: set one with "
         f"client.set_price({shorten(name)!r}, input=…, output=…)."

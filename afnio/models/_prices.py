@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from afnio.errors import InputValueError
+from afnio.models._checks import check_number
 from afnio.models._price_list import PriceList
 from afnio.models._usage import Usage
 
@@ -21,12 +21,25 @@ class UnknownPriceWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """US dollars per million tokens."""
+    """US dollars per million tokens.
+
+    Raises:
+        InputTypeError: A price is no number.
+        InputValueError: A price is negative.
+    """
 
     input: Decimal
     output: Decimal
     cached: Decimal | None = None
     """Cached prompt tokens; the input price where None."""
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output", "cached"):
+            value = getattr(self, name)
+            if value is not None or name != "cached":
+                check_number(f"the {name} price in US dollars", value)
+                exact = value if isinstance(value, Decimal) else Decimal(str(value))
+                object.__setattr__(self, name, exact)
 
     def cost(self, usage: Usage) -> Decimal:
         """Return what ``usage`` costs, in US dollars."""
@@ -71,17 +84,7 @@ class PriceBook:
         self._lock = threading.Lock()
 
     def set(self, model: str, price: Price) -> None:
-        """Override the price of ``model``.
-
-        Raises:
-            InputValueError: A price is negative.
-        """
-        for name in ("input", "cached", "output"):
-            if (getattr(price, name) or 0) < 0:
-                raise InputValueError(
-                    f"the {name} price of {model!r} is negative; expected US dollars "
-                    "per million tokens, 0 or more."
-                )
+        """Override the price of ``model``."""
         self._overrides[model] = price
 
     def cost(

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from afnio.errors import (
     AuthError,
     BadRequestError,
-    InputValueError,
+    InputTypeError,
     ModelError,
     ModelTimeoutError,
     RateLimitError,
     ServerError,
 )
+from afnio.models._checks import check_number
 from afnio.models._limits import LONGEST_PAUSE_S
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ class RetryPolicy:
             that would go beyond is not begun.
         sleep: Waits; injected by tests.
         uniform: Draws from [0, 1); injected by tests.
+
+    Raises:
+        InputTypeError: A setting is of another kind.
+        InputValueError: A number is too small.
     """
 
     max_retries: int = 5
@@ -98,14 +103,18 @@ class RetryPolicy:
     uniform: Callable[[], float] = _jitter
 
     def __post_init__(self) -> None:
-        if self.max_retries < 0:
-            raise InputValueError(
-                f"max_retries is {self.max_retries}; expected 0 or more."
-            )
-        if self.deadline_s is not None and self.deadline_s <= 0:
-            raise InputValueError(
-                f"the deadline is {self.deadline_s} s; expected more than 0."
-            )
+        check_number("max_retries", self.max_retries, whole=True)
+        check_number("throttle_retries", self.throttle_retries, whole=True)
+        for name in ("base_s", "cap_s", "max_retry_after_s", "max_wait_s"):
+            check_number(name, getattr(self, name))
+        if self.deadline_s is not None:
+            check_number("deadline_s", self.deadline_s, above=True)
+        for name in ("sleep", "uniform"):
+            if not callable(getattr(self, name)):
+                raise InputTypeError(
+                    f"{name} is {type(getattr(self, name)).__name__}; expected a "
+                    "function."
+                )
 
     def wait_s(self, attempt: int, error: BaseException | None) -> float:
         """Return the seconds to wait after failed attempt number ``attempt`` (from 1).

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final
 
 from afnio.errors import InputTypeError, InputValueError
+from afnio.models._checks import check_number
 
 _deadline: Final[ContextVar[float | None]] = ContextVar("afnio_deadline", default=None)
 _role: Final[ContextVar[str]] = ContextVar("afnio_call_role", default="forward")
@@ -21,8 +22,7 @@ class deadline:  # noqa: N801 - reads as a statement, like no_grad
     """
 
     def __init__(self, seconds: float) -> None:
-        if seconds <= 0:
-            raise InputValueError(f"the deadline is {seconds} s; expected more than 0.")
+        check_number("the deadline", seconds, above=True)
         self._seconds = seconds
         self._before: list[float | None] = []
 

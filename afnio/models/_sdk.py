@@ -16,7 +16,12 @@ from importlib import import_module
 from typing import Any, ClassVar, Final, TypeVar, Unpack
 
 from afnio._dispatch import in_thread
-from afnio.errors import AuthError, MissingExtraError, ModelTimeoutError
+from afnio.errors import (
+    AuthError,
+    InputValueError,
+    MissingExtraError,
+    ModelTimeoutError,
+)
 from afnio.models._answers import (
     Answer,
     TakeEvent,
@@ -27,7 +32,12 @@ from afnio.models._answers import (
 from afnio.models._client_settings import (
     SdkOptions,
     check_settings,
+    check_timeout,
+    checked_key,
+    checked_url,
     is_self_hosted,
+    query_of,
+    secrets_of,
     without_credentials,
 )
 from afnio.models._faults import (
@@ -87,8 +97,10 @@ class SdkModel(ChatCompletionModel):
             shared by all clients with one endpoint and key.
 
     Raises:
-        AuthError: There is no key, neither given nor in the environment.
+        AuthError: There is no key, neither given nor in the environment, or it holds
+            what no key does.
         InputTypeError: A setting is of another kind, or there is no such setting.
+        InputValueError: The address is no URL, or a number is too small.
     """
 
     _package: ClassVar[str]
@@ -110,9 +122,10 @@ class SdkModel(ChatCompletionModel):
         settings = {"base_url": base_url, "model": model, "max_retries": max_retries}
         check_settings(type(self).__name__, {"api_key": api_key, **settings}, options)
         self.model = model
-        url = str(base_url or os.environ.get(self._url_variable) or self._default_url)
-        self._url = _Secret(url.rstrip("/"))
-        self._base_url = without_credentials(url.rstrip("/"))
+        url = self._find_url(base_url)
+        self._url = _Secret(url)
+        self._base_url = without_credentials(url)
+        check_timeout(timeout)
         self._key = _Secret(self._find_key(api_key, options))
         self._timeout = timeout
         self._retry = options.pop("retry", None) or RetryPolicy(max_retries=max_retries)
@@ -153,13 +166,20 @@ class SdkModel(ChatCompletionModel):
         if (client := self._clients.pop()) is not None:
             await client.close()
 
+    def _find_url(self, given: Any) -> str:
+        if given is not None:
+            return checked_url(str(given), "base_url")
+        found = os.environ.get(self._url_variable)
+        return checked_url(found or self._default_url, self._url_variable)
+
     def _find_key(self, given: Any, options: SdkOptions) -> Any:
+        who = type(self).__name__
         if given is not None or options.get("workload_identity"):
-            return given
+            return checked_key(who, given, "api_key")
         if options.get("auth_token"):
             return None
         if key := os.environ.get(self._key_variable):
-            return key
+            return checked_key(who, key, self._key_variable)
         if self._base_url != self._default_url:
             return _DUMMY_KEY
         raise AuthError(
@@ -172,7 +192,9 @@ class SdkModel(ChatCompletionModel):
         return {
             "base_url": self._base_url,
             "default_headers": digest_values(options.get("default_headers")),
-            "default_query": digest_values(options.get("default_query")),
+            "default_query": digest_values(
+                {**query_of(self._url.reveal()), **(options.get("default_query") or {})}
+            ),
             "organization": options.get("organization"),
             "project": options.get("project"),
         }
@@ -292,13 +314,23 @@ class SdkModel(ChatCompletionModel):
         sdk = sys.modules[self._package]
         try:
             return await work
+        except UnicodeEncodeError:
+            raise InputValueError(
+                f"the call of {self._endpoint_name(model)} has a header that holds a "
+                "character beyond ASCII; look at extra_headers."
+            ) from None
         except (sdk.APIError, *transport_errors()) as error:
-            key = self._key.reveal()
-            secret = None if key == _DUMMY_KEY else key
-            ours = translated(sdk, error, self._endpoint_name(model), secret)
+            secrets = self._secrets()
+            ours = translated(sdk, error, self._endpoint_name(model), secrets)
             ours.model = model
-            is_clean = clean(str(error), secret) == str(error)
+            is_clean = clean(str(error), secrets) == str(error)
             raise ours from (error if is_clean else None)
+
+    def _secrets(self) -> list[str]:
+        """Return what no error may show."""
+        key = self._key.reveal()
+        found = secrets_of(self._url.reveal(), self._options.reveal())
+        return [*found, key] if isinstance(key, str) and key != _DUMMY_KEY else found
 
     @staticmethod
     def _in_body(args: Mapping[str, Any]) -> dict[str, Any]:

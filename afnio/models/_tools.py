@@ -145,7 +145,7 @@ def read_call(id: Any, name: Any, arguments: Any) -> ToolCall:  # noqa: A002
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return ToolCall(
                 id,
                 name,

@@ -19,6 +19,12 @@ from decimal import Decimal
 from operator import add, attrgetter
 from typing import Any, Final
 
+from afnio._text import shorten
+from afnio.errors import InputValueError
+
+_MOST: Final = 10**12
+"""Tokens beyond which no report is believed."""
+
 _TOP: Final = {
     "completion_tokens": "output_tokens",
     "prompt_tokens": "input_tokens",
@@ -103,15 +109,31 @@ class Usage:
         """Read the documented form; None and absent are 0, unknown keys are ignored.
 
         The cost is not read: it follows from a price, or is restored on its own.
+
+        Raises:
+            InputValueError: A number is none, or below 0.
         """
         fields: dict[str, Any] = {
-            name: _count(document.get(key)) for key, name in _TOP.items()
+            name: count(document.get(key)) for key, name in _TOP.items()
         }
         for group, names in _DETAILS.items():
             details = document.get(group) or {}
             for key, name in names.items():
-                fields[name] = _count(details.get(key))
+                fields[name] = count(details.get(key))
         return cls(**fields)
+
+    @classmethod
+    def reported(cls, document: Any) -> Usage:
+        """Read what a server reports; nonsense counts as if nothing was reported."""
+        try:
+            return cls.from_document(document or {})
+        except (InputValueError, AttributeError):
+            return cls()
+
+    @property
+    def is_plausible(self) -> bool:
+        """Whether no number is below 0."""
+        return bool(min(_numbers(self)) >= 0)
 
     def document(self) -> dict[str, Any]:
         """Return the documented form, as a fresh dict."""
@@ -122,8 +144,19 @@ class Usage:
         return result
 
 
-def _count(value: Any) -> int:
-    return int(value or 0)
+def count(value: Any) -> int:
+    """Return a number of tokens; None is 0.
+
+    Raises:
+        InputValueError: It is no whole number from 0 to 10 ** 12.
+    """
+    if value is None:
+        return 0
+    if isinstance(value, (int, float)) and 0 <= value <= _MOST and value == int(value):
+        return int(value)
+    raise InputValueError(
+        f"{shorten(repr(value))} is no number of tokens; expected an int, 0 or more."
+    )
 
 
 _NAMES: Final = tuple(field.name for field in fields(Usage))
@@ -208,7 +241,7 @@ class Count:
         """Stop the clock, which runs once however many calls are under way.
 
         Args:
-            usage: What the call cost; None if nothing came of it.
+            usage: What the call cost, a failed one included; None if nothing.
         """
         meter = self._meter
         with meter._lock:
@@ -220,7 +253,7 @@ class Count:
             if usage is not None:
                 meter._totals.add(usage)
                 tally.totals.add(usage)
-                tally.calls += 1
+                tally.calls += not self._has_failed
                 tally.estimated_calls += usage.estimated
 
 

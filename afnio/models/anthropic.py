@@ -8,20 +8,20 @@ from functools import cached_property
 from typing import Any, Final
 
 from afnio._text import shorten
-from afnio.errors import InputValueError
+from afnio.errors import InputValueError, ServerError
 from afnio.models import blocks
-from afnio.models._answers import Answer, read
+from afnio.models._answers import Answer, read, read_text
 from afnio.models._anthropic_batch import AnthropicBatches
 from afnio.models._anthropic_events import StreamedMessage
 from afnio.models._anthropic_messages import set_tools, system_of, turns_of
 from afnio.models._client_settings import check_model
 from afnio.models._faults import malformed
-from afnio.models._messages import Reply, Request
+from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._sdk import SdkModel
 from afnio.models._stream import Emit
 from afnio.models._structured import is_class, json_schema, strict_schema
 from afnio.models._tools import read_call
-from afnio.models._usage import Usage
+from afnio.models._usage import Usage, count
 
 __all__ = ["Anthropic", "AsyncAnthropic"]
 
@@ -127,20 +127,28 @@ def _set_format(args: dict[str, Any]) -> None:
 
 
 def _reply(answer: Answer, who: str) -> Reply:
+    try:
+        return _read(answer, who)
+    except ServerError as error:
+        error.usage = _usage(answer.data.get("usage"))
+        raise
+
+
+def _read(answer: Answer, who: str) -> Reply:
     message, content = answer.data, answer.data.get("content")
     if not isinstance(content, list):
         raise malformed(who, f"expected a message, got {shorten(message)!r}")
-    reason = message.get("stop_reason") or "end_turn"
+    reason = read_text(message, "stop_reason", who) or "end_turn"
     reason = _STOP_REASONS.get(reason, reason)
-    texts = [read(block, "text") or "" for block in _of_type(content, "text")]
-    calls = tuple(
-        read_call(read(b, "id"), read(b, "name"), read(b, "input"))
-        for b in _of_type(content, "tool_use")
-    )
+    texts = [read_text(b, "text", who) or "" for b in _of_type(content, "text")]
+    calls = tuple(_tool_call(b, who) for b in _of_type(content, "tool_use"))
     if not content and reason == "end_turn":
         raise malformed(who, "it has no content")
-    thoughts = [read(b, "thinking") or "" for b in _of_type(content, "thinking")]
+    thoughts = [
+        read_text(b, "thinking", who) or "" for b in _of_type(content, "thinking")
+    ]
     text = "".join(texts) if texts else None
+    model = message.get("model")
     return Reply(
         None if reason == "refusal" else text,
         refusal=text if reason == "refusal" else None,
@@ -150,8 +158,14 @@ def _reply(answer: Answer, who: str) -> Reply:
         blocks=_kept(content),
         usage=_usage(message.get("usage")),
         request_id=answer.request_id,
-        model=message.get("model"),
+        model=None if model is None else str(model),
     )
+
+
+def _tool_call(block: Any, who: str) -> ToolCall:
+    if not (name := read_text(block, "name", who)):
+        raise malformed(who, f"a tool call names no tool: {block!r}")
+    return read_call(read(block, "id"), name, read(block, "input"))
 
 
 def _of_type(content: Sequence[Any], kind: str) -> Iterator[Any]:
@@ -180,13 +194,16 @@ def _neutral(block: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _usage(usage: Any) -> Usage:
     """Count cached tokens among the input, as everywhere else in afnio."""
-    cached = read(usage, "cache_read_input_tokens") or 0
-    written = read(usage, "cache_creation_input_tokens") or 0
     details = read(usage, "output_tokens_details")
-    return Usage(
-        input_tokens=(read(usage, "input_tokens") or 0) + cached + written,
-        output_tokens=read(usage, "output_tokens") or 0,
-        cached_tokens=cached,
-        cache_write_tokens=written,
-        reasoning_tokens=read(details, "thinking_tokens") or 0,
-    )
+    try:
+        cached = count(read(usage, "cache_read_input_tokens"))
+        written = count(read(usage, "cache_creation_input_tokens"))
+        return Usage(
+            input_tokens=count(read(usage, "input_tokens")) + cached + written,
+            output_tokens=count(read(usage, "output_tokens")),
+            cached_tokens=cached,
+            cache_write_tokens=written,
+            reasoning_tokens=count(read(details, "thinking_tokens")),
+        )
+    except InputValueError:
+        return Usage()  # nonsense counts as if nothing was reported

@@ -15,10 +15,9 @@ from afnio.errors import (
     AfnioError,
     BadRequestError,
     ContextLengthError,
-    InputTypeError,
-    InputValueError,
     ServerError,
 )
+from afnio.models._checks import check_number
 from afnio.models._chunks import Assembled, ignore
 from afnio.models._limits import Limits
 from afnio.models._llama import (
@@ -101,11 +100,12 @@ class LocalModel(ChatCompletionModel):
         prompt_cache: bool = True,
     ) -> None:
         weights = find_weights(path)
-        _check_count("n_ctx", n_ctx, least=1)
-        _check_count("n_parallel", n_parallel, least=1)
-        _check_count("threads", available_threads() if threads is None else threads, 1)
-        _check_count("seed", seed, least=0)
-        _check_count("port", port, least=0)
+        check_number("n_ctx", n_ctx, least=1, whole=True)
+        check_number("n_parallel", n_parallel, least=1, whole=True)
+        if threads is not None:
+            check_number("threads", threads, least=1, whole=True)
+        check_number("seed", seed, least=0, whole=True)
+        check_number("port", port, least=0, whole=True)
         settings = EngineSettings(
             path=weights,
             n_ctx=n_ctx,
@@ -187,13 +187,6 @@ class LocalModel(ChatCompletionModel):
         return dict(encodable(body))
 
 
-def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InputTypeError(f"{name} is {type(value).__name__}; expected an int.")
-    if value < least:
-        raise InputValueError(f"{name} is {value}; expected {least} or more.")
-
-
 def _reply(answer: Assembled, name: str) -> Reply:
     if answer.error is not None:
         raise _error(answer.error, name)
@@ -208,7 +201,7 @@ def _reply(answer: Assembled, name: str) -> Reply:
         tool_calls=calls,
         stop_reason=_STOP_REASONS.get(reason, reason),
         reasoning="".join(answer.thoughts) or None,
-        usage=Usage.from_document(answer.usage),
+        usage=Usage.reported(answer.usage),
         request_id=answer.id,
         model=name,
     )

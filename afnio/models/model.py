@@ -10,10 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from afnio._dispatch import in_thread, on_loop, run_sync
-from afnio.errors import InputValueError
 from afnio.models._base import BaseModel
 from afnio.models._call import call
-from afnio.models._messages import Messages, Reply, Request, checked
+from afnio.models._messages import (
+    Messages,
+    Reply,
+    Request,
+    check_arguments,
+    checked,
+)
 from afnio.models._scopes import effective_role
 from afnio.models._stream import Emit, Stream, streamed
 
@@ -111,12 +116,8 @@ class ChatCompletionModel(BaseModel):
 
     def _arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments to send: the default model, and no SDK "not given"."""
-        if (args.get("n") or 1) != 1:
-            raise InputValueError(
-                f"n={args['n']}: one call returns one reply; ask again with another "
-                "sample_index for more."
-            )
         given = {k: v for k, v in args.items() if not _is_absent(v)}
+        check_arguments(given)
         if self.model is not None:
             given.setdefault("model", self.model)
         return given

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from afnio._dispatch import call_user, on_loop
 from afnio._text import shorten
-from afnio.errors import InputTypeError, InputValueError
-from afnio.models._answers import Answer, read
+from afnio.errors import InputTypeError, InputValueError, ServerError
+from afnio.models._answers import Answer, read, read_list, read_text
 from afnio.models._call import call
 from afnio.models._chunks import Assembled
-from afnio.models._client_settings import check_model
+from afnio.models._client_settings import check_model, checked_key
 from afnio.models._faults import malformed
 from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._openai_batch import OpenAIBatches
@@ -128,9 +128,12 @@ class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
             _wire(request.args),
             {"prompt": request.messages[0]["content"]},
         )
-        choice = _first_choice(answer, self._endpoint_name(request.model))
+        who = self._endpoint_name(request.model)
+        choice = _first_choice(answer, who)
         return _reply(
-            answer, read(choice, "text") or "", stop_reason=_stop_reason(choice)
+            answer,
+            read_text(choice, "text", who) or "",
+            stop_reason=_stop_reason(choice, who),
         )
 
     async def _embed(self, request: Request) -> Reply:
@@ -143,15 +146,23 @@ class OpenAI(SdkModel, TextCompletionModel, EmbeddingModel):
                 self._endpoint_name(request.model),
                 f"expected {len(texts)} vectors, got {shorten(answer.data)}",
             )
-        ordered = sorted(rows, key=lambda row: row["index"])
-        return _reply(answer, None, parsed=[row["embedding"] for row in ordered])
+        try:
+            ordered = sorted(rows, key=lambda row: row["index"])
+            vectors = [[float(x) for x in row["embedding"]] for row in ordered]
+        except (KeyError, TypeError, ValueError) as error:
+            raise malformed(
+                self._endpoint_name(request.model),
+                f"expected vectors of numbers, got {shorten(answer.data)}",
+            ) from error
+        return _reply(answer, None, parsed=vectors)
 
     def _connect(self) -> Any:
         key = self._key.reveal()
         if callable(key):
 
             async def refreshed() -> str:
-                return str(await call_user(key))
+                fresh = str(await call_user(key))
+                return str(checked_key(type(self).__name__, fresh, "of api_key()"))
 
             return super()._connect().with_options(api_key=refreshed)
         return super()._connect()
@@ -182,9 +193,9 @@ def _wire(args: Any) -> dict[str, Any]:
 def _reply(answer: Answer, text: str | None, **more: Any) -> Reply:
     return Reply(
         text,
-        usage=Usage.from_document(answer.data.get("usage") or {}),
+        usage=Usage.reported(answer.data.get("usage")),
         request_id=answer.request_id,
-        model=answer.data.get("model"),
+        model=_name(answer.data.get("model")),
         **more,
     )
 
@@ -199,11 +210,20 @@ def _first_choice(answer: Answer, who: str) -> Any:
 
 
 def _chat_reply(answer: Answer, who: str) -> Reply:
+    try:
+        return _read_chat(answer, who)
+    except ServerError as error:
+        error.usage = Usage.reported(answer.data.get("usage"))
+        raise
+
+
+def _read_chat(answer: Answer, who: str) -> Reply:
     choice = _first_choice(answer, who)
     message = read(choice, "message")
-    text, refusal = read(message, "content"), read(message, "refusal")
-    calls = tuple(map(_tool_call, read(message, "tool_calls") or ()))
-    reason = "refusal" if refusal else _stop_reason(choice)
+    text = read_text(message, "content", who)
+    refusal = read_text(message, "refusal", who)
+    calls = tuple(_tool_call(c, who) for c in read_list(message, "tool_calls", who))
+    reason = "refusal" if refusal else _stop_reason(choice, who)
     if text is None and not calls and reason == "end_turn":
         raise malformed(who, "neither content, nor a tool call, nor a refusal")
     return _reply(
@@ -212,17 +232,26 @@ def _chat_reply(answer: Answer, who: str) -> Reply:
         refusal=refusal,
         tool_calls=calls,
         stop_reason=reason,
-        reasoning=read(message, "reasoning_content") or read(message, "reasoning"),
+        reasoning=_thoughts(message),
     )
 
 
-def _stop_reason(choice: Any) -> str:
-    reason = read(choice, "finish_reason") or "stop"
-    return _STOP_REASONS.get(reason, str(reason))
+def _name(model: Any) -> str | None:
+    return model if isinstance(model, str) else None
 
 
-def _tool_call(item: Any) -> ToolCall:
+def _thoughts(message: Any) -> str | None:
+    found = read(message, "reasoning_content") or read(message, "reasoning")
+    return found if isinstance(found, str) else None
+
+
+def _stop_reason(choice: Any, who: str) -> str:
+    reason = read_text(choice, "finish_reason", who) or "stop"
+    return _STOP_REASONS.get(reason, reason)
+
+
+def _tool_call(item: Any, who: str) -> ToolCall:
     function = read(item, "function")
-    return read_call(
-        read(item, "id"), read(function, "name"), read(function, "arguments")
-    )
+    if not (name := read_text(function, "name", who)):
+        raise malformed(who, f"a tool call names no tool: {item!r}")
+    return read_call(read(item, "id"), name, read(function, "arguments"))

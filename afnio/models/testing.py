@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from afnio._dispatch import call_user
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError, StateError
+from afnio.models._checks import check_number
 from afnio.models._keys import canonical
 from afnio.models._messages import Messages, Reply, Request
 from afnio.models._recorded import Double, RecordedModel
@@ -71,12 +72,8 @@ class ScriptedModel(Double):
         default_max_tokens: int = 256,
     ) -> None:
         super().__init__("scripted", {"name": name}, model)
-        if isinstance(latency_s, bool) or not isinstance(latency_s, (int, float)):
-            raise InputTypeError(
-                f"latency_s is {type(latency_s).__name__}; expected seconds."
-            )
-        if latency_s < 0:
-            raise InputValueError(f"latency_s is {latency_s}; expected 0 or more.")
+        check_number("latency_s", latency_s)
+        check_number("default_max_tokens", default_max_tokens, whole=True)
         self.default_max_tokens = default_max_tokens
         self.latency_s = latency_s
         self.requests: list[Request] = []

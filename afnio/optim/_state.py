@@ -7,17 +7,19 @@ JSON keeps them apart. Model clients are described; connections and keys are not
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from afnio._variable import Variable
 from afnio.errors import InputValueError
 from afnio.models import BaseModel
 from afnio.models._roles import BackwardModelClient
+from afnio.models._secret_args import concealed, revealed
 
 VARIABLE: Final = "__variable__"
 TUPLE: Final = "__tuple__"
 MAPPING: Final = "__mapping__"
+_ARGS: Final = "completion_args"
 _CLIENT_KEYS: Final = {"class_type", "provider", "usage"}
 
 
@@ -63,6 +65,30 @@ def from_plain(value: Any) -> Any:
 def is_client(value: Any) -> bool:
     """Whether plain data describes a model client."""
     return isinstance(value, Mapping) and set(value) == _CLIENT_KEYS
+
+
+def without_secrets(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield a group's options, with digests in place of what may be secret."""
+    for key, value in group.items():
+        yield key, concealed(value) if key == _ARGS else value
+
+
+def with_secrets(key: str, value: Any, group: Mapping[str, Any]) -> Any:
+    """Return a restored option with what may be secret as ``group`` has it.
+
+    Raises:
+        InputValueError: The group has not been given it again.
+    """
+    if key != _ARGS or not isinstance(value, Mapping):
+        return value
+    args, missing = revealed(value, group.get(key))
+    if missing:
+        raise InputValueError(
+            f"a saved state holds no values of {', '.join(missing)}, which may be "
+            "secret; give them to the optimizer again before loading. Nothing has "
+            "changed."
+        )
+    return args
 
 
 def restore_option(key: str, value: Any, group: int, clients: Mapping[str, Any]) -> Any:

@@ -26,6 +26,8 @@ __all__ = [
     "ScoredHistory",
 ]
 
+_TENURE: Final = 3
+"""Steps in which a rejected text is not tested again, as in tabu search."""
 _CLEAR: Final = 0.05
 """Chance of so many losses for a text that is as good, below which it is refused."""
 
@@ -61,9 +63,9 @@ class NoMemory:
 class RejectedEdits:
     """Show the latest changes that a gate turned down, and what they cost.
 
-    A rejection is often chance, so a text that is proposed again, from other evidence,
-    is tested again. Only what was clearly worse, in all its comparisons together, is
-    refused before it is evaluated.
+    For the next three steps the same words are refused before they are evaluated, and
+    for good if they were clearly worse, in all their comparisons together. What was not
+    is tested again if it is still proposed then: a rejection is often chance.
 
     Args:
         size: How many.
@@ -80,20 +82,27 @@ class RejectedEdits:
         """Add rejected texts, and what was new in each."""
         found: dict[str, str] = {}
         counts: dict[str, tuple[int, int]] = {}
+        latest: dict[str, int] = {}
         for record, change, text in _texts(history, parameter):
             decision = record.decision
             if decision is None or decision.accepted:
                 continue
             wins, losses = counts.get(text, (0, 0))
             counts[text] = (wins + decision.wins, losses + decision.losses)
+            latest[text] = record.step
             changed = changed_lines(str(change.before), text)
             note = f"mean score {decision.difference:+.3f} on {decision.n} examples"
             found.pop(text, None)
             found[text] = f"{changed}\n({note})"
         kept = list(found.items())[-self.size :] if self.size else []
+        now = history[-1].step if history else 0
         return replace(
             task,
-            rejected=tuple(text for text, _ in kept if _is_worse(*counts[text])),
+            rejected=tuple(
+                text
+                for text, _ in kept
+                if latest[text] > now - _TENURE or _is_worse(*counts[text])
+            ),
             tried=tuple(shown for _, shown in kept),
         )
 

@@ -13,7 +13,13 @@ from afnio._variable import Variable
 from afnio.autodiff.graph import RemovableHandle
 from afnio.errors import InputTypeError, InputValueError
 from afnio.optim._groups import ParamsT, as_groups, check_distinct, complete
-from afnio.optim._state import from_plain, restore_option, to_plain
+from afnio.optim._state import (
+    from_plain,
+    restore_option,
+    to_plain,
+    with_secrets,
+    without_secrets,
+)
 from afnio.optim.records import StepRecord
 
 __all__ = ["Closure", "Optimizer", "ParamsT", "StateDict"]
@@ -170,7 +176,8 @@ class Optimizer:
         """Return everything needed to continue, as plain data.
 
         Parameters are numbered over all groups; model clients are described, without
-        keys.
+        keys. Of ``extra_headers``, ``extra_query`` and ``extra_body`` of calls, which
+        may hold credentials, only names and digests are kept.
         """
         numbers = {param: number for number, param in enumerate(self._params())}
         return {
@@ -181,7 +188,11 @@ class Optimizer:
             },
             "param_groups": [
                 {
-                    **{k: to_plain(v) for k, v in group.items() if k != "params"},
+                    **{
+                        k: to_plain(v)
+                        for k, v in without_secrets(group)
+                        if k != "params"
+                    },
                     "params": [numbers[param] for param in group["params"]],
                 }
                 for group in self.param_groups
@@ -222,7 +233,11 @@ class Optimizer:
         self._check_sizes(saved)
         groups = [
             {
-                key: restore_option(key, value, number, model_clients or {})
+                key: with_secrets(
+                    key,
+                    restore_option(key, value, number, model_clients or {}),
+                    self.param_groups[number],
+                )
                 for key, value in group.items()
                 if key != "params"
             }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import os
 import platform
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any, Final
 
 from afnio._version import __version__
+from afnio.tracking._secrets import without_secrets
 
 _PACKAGES: Final = (
     "anthropic",
@@ -23,52 +24,51 @@ _PACKAGES: Final = (
     "tenacity",
     "xllamacpp",
 )
-_SECRET_FLAG: Final = re.compile(
-    r"^--?([\w-]*(key|secret|password|passwd|(api|auth|access)[_-]?token)|token)$",
-    re.IGNORECASE,
-)
-_SECRET_VALUE: Final = re.compile(r"^(sk|pk|hf|gsk|xai|ghp)[-_]\S{8,}$")
-HIDDEN: Final = "***"
-"""Stands in a command where a key was given."""
 
 
-def command(argv: Sequence[str] | None = None) -> dict[str, Any]:
+def command(
+    argv: Sequence[str] | None = None, run: str | os.PathLike[str] | None = None
+) -> dict[str, Any]:
     """Return how this process was started, so that `afnio resume` can do it again.
 
     Values that look like keys are hidden; ``hidden`` says so.
 
     Args:
         argv: The interpreter and its arguments; by default this process's.
+        run: The directory of the run that it has started.
     """
     given = list(sys.orig_argv if argv is None else argv)
-    shown = list(_without_secrets(given))
+    shown = list(without_secrets(given, os.environ))
     found: dict[str, Any] = {"argv": shown, "cwd": os.getcwd()}  # noqa: PTH109 - text
     if shown != given:
         found["hidden"] = True
     if argv is None and is_interactive():
         found["interactive"] = True
+    if run is not None:
+        found["origin"] = origin(run)
     return found
+
+
+def origin(run: str | os.PathLike[str]) -> dict[str, str]:
+    """Return where and by whom a run is started, as far as this process can tell."""
+    return {
+        "host": platform.node(),
+        "user": _user(),
+        "python": sys.prefix,
+        "run": os.path.realpath(run),
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user without a name, as in containers
+        return str(os.getuid()) if hasattr(os, "getuid") else ""
 
 
 def is_interactive() -> bool:
     """Whether a person types the program: there is no script to run again."""
     return "ipykernel" in sys.modules or hasattr(sys, "ps1")
-
-
-def _without_secrets(argv: Sequence[str]) -> Iterator[str]:
-    hide = False
-    for word in argv:
-        flag, equals, value = word.partition("=")
-        is_secret = bool(_SECRET_FLAG.match(flag))
-        if equals and is_secret:
-            yield f"{flag}={HIDDEN}"
-        elif (hide and not word.startswith("-")) or _SECRET_VALUE.match(word):
-            yield HIDDEN
-        elif equals and _SECRET_VALUE.match(value):
-            yield f"{flag}={HIDDEN}"
-        else:
-            yield word
-        hide = is_secret and not equals
 
 
 def versions() -> dict[str, str]:

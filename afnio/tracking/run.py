@@ -79,7 +79,7 @@ class Run:
         self.organization = Organization(namespace_slug)
         self.user = User.named(namespace_slug)
         self.date_created = clock()
-        self.command = command()
+        self.command = command(run=self.path)
         self.manifest: dict[str, Any] = {}
         self.resumed = False
         self._begin(project, status, clock, checked)
@@ -236,8 +236,14 @@ class Run:
                 self._forward("describe", facts)
 
     def save_prompt(self, name: str, value: Any) -> None:
-        """Keep a parameter's first and latest value in ``prompts/<name>/``."""
-        save_prompt(self.path / "prompts", name, value)
+        """Keep a parameter's first and latest value in ``prompts/<name>/``.
+
+        What cannot be written there is left out, with a warning in the events.
+        """
+        try:
+            save_prompt(self.path / "prompts", name, value)
+        except OSError as error:
+            self._append("warning", message=f"a prompt was not kept: {error}")
 
     def add_loggers(self, loggers: Iterable[RunLogger]) -> None:
         """Record the run elsewhere too, from now on.

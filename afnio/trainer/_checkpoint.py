@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import math
-import random
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -17,11 +14,12 @@ from afnio._dispatch import in_thread
 from afnio._files import write_atomic
 from afnio._state.encode import fragment
 from afnio._text import describe
-from afnio.errors import FileFormatError, InputTypeError, InputValueError
+from afnio.errors import InputTypeError, InputValueError
 from afnio.models._counts import DIGEST_BYTES
 from afnio.models._sampling import restore_samples, sample_mark
 from afnio.optim import Optimizer
 from afnio.optim.records import StepRecord
+from afnio.trainer._checked import check_checkpoint
 
 BEST_FILE: Final = "best.json"
 LAST_FILE: Final = "last.json"
@@ -30,8 +28,6 @@ SAMPLES_FILE: Final = "samples.bin"
 
 GRACE_S: Final = 0.02
 """Seconds that a checkpoint is held back for the next step's calls to go out."""
-
-_KEYS: Final = ("epoch", "batch", "agent_state_dict", "optimizer_state_dict", "trainer")
 
 
 class Encoded:
@@ -219,20 +215,13 @@ async def read_checkpoint(
     Raises:
         InputTypeError: ``path`` is not a path.
         InputValueError: There is no such file.
-        FileFormatError: It is not a Trainer's checkpoint.
+        FileFormatError: It is not a Trainer's checkpoint, or was damaged.
     """
     if not isinstance(path, (str, Path)):
         raise InputTypeError(f"ckpt_path must be a path, got {describe(path)}.")
     file = known.get(str(path)) or Path(path)
     checkpoint = await in_thread(_load, file)
-    missing = (
-        _KEYS if not isinstance(checkpoint, Mapping) else _KEYS - checkpoint.keys()
-    )
-    if missing:
-        raise FileFormatError(
-            f"{file} is not a checkpoint of a Trainer: it lacks "
-            f"{', '.join(sorted(missing))}."
-        )
+    check_checkpoint(file, checkpoint)
     return file, checkpoint
 
 
@@ -244,21 +233,6 @@ def _load(file: Path) -> Any:
     if not file.is_file():
         raise InputValueError(f"ckpt_path: there is no checkpoint at {file}.")
     return serialization.load(file)
-
-
-def random_state() -> list[Any]:
-    """Return the state of Python's global random numbers, as short JSON data."""
-    version, numbers, gauss = random.getstate()
-    packed = struct.pack(f"<{len(numbers)}I", *numbers)
-    return [version, base64.b64encode(packed).decode("ascii"), gauss]
-
-
-def set_random_state(state: Sequence[Any]) -> None:
-    """Continue Python's global random numbers from what `random_state` returned."""
-    version, text, gauss = state
-    packed = base64.b64decode(text)
-    numbers = struct.unpack(f"<{len(packed) // 4}I", packed)
-    random.setstate((version, numbers, gauss))
 
 
 def loader_state(loader: Any) -> Any:

@@ -126,7 +126,7 @@ class FitLoop:
         self._note_start()
         if read is not None:
             file, checkpoint = read
-            await apply_checkpoint(self, checkpoint)
+            await apply_checkpoint(self, checkpoint, file)
             await self.trainer.checkpoints.restore_samples(file.parent, self.asked)
         elif self.trainer.settings.seed is not None:
             random.seed(self.trainer.settings.seed)

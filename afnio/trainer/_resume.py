@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from afnio._dispatch import call_user
 from afnio.errors import InputValueError
-from afnio.trainer._checkpoint import (
-    clients_of,
-    loader_state,
-    random_state,
-    set_loader_state,
-    set_random_state,
-)
+from afnio.trainer._checked import taking
+from afnio.trainer._checkpoint import clients_of, loader_state, set_loader_state
 from afnio.trainer._hooks import fire
 from afnio.trainer._metrics import Record
+from afnio.trainer._random import random_state, set_random_state
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from afnio.trainer._loop import FitLoop
 
 
@@ -137,10 +135,13 @@ async def make_checkpoint(loop: FitLoop) -> dict[str, Any]:
     return checkpoint
 
 
-async def apply_checkpoint(loop: FitLoop, checkpoint: Mapping[str, Any]) -> None:
-    """Put a fit where a checkpoint says it was.
+async def apply_checkpoint(
+    loop: FitLoop, checkpoint: Mapping[str, Any], file: Path
+) -> None:
+    """Put a fit where a checkpoint, read from ``file``, says it was.
 
     Raises:
+        FileFormatError: Some of it cannot be taken over.
         InputValueError: It was written with another number of optimizers.
     """
     agent, trainer, state = loop.agent, loop.trainer, checkpoint["trainer"]
@@ -151,14 +152,16 @@ async def apply_checkpoint(loop: FitLoop, checkpoint: Mapping[str, Any]) -> None
             f"the checkpoint holds {len(states)} optimizers, but "
             f"configure_optimizers() made {len(loop.optimizers)}."
         )
-    agent.load_state_dict(
-        checkpoint["agent_state_dict"], model_clients=dict(agent.named_models())
-    )
+    with taking(file, "agent_state_dict"):
+        agent.load_state_dict(
+            checkpoint["agent_state_dict"], model_clients=dict(agent.named_models())
+        )
     for optimizer, kept in zip(loop.optimizers, states, strict=True):
         clients = clients_of(optimizer)
-        optimizer.load_state_dict(
-            kept, **({"model_clients": clients} if clients else {})
-        )
+        with taking(file, "optimizer_state_dict"):
+            optimizer.load_state_dict(
+                kept, **({"model_clients": clients} if clients else {})
+            )
     loop.val_state = state["val_loader"]
     loop.at = Position(
         epoch=checkpoint["epoch"],
@@ -170,20 +173,24 @@ async def apply_checkpoint(loop: FitLoop, checkpoint: Mapping[str, Any]) -> None
         is_cut=state["is_cut"],
         pending_random=state["random"],
     )
-    loop.meter.load_state_dict(state["meter"])
     loop.asked = state.get("asked", 0)
-    if loop.budget is not None and state["budget"] is not None:
-        loop.budget.load_state_dict(state["budget"])
-    _restore_trainer(loop, state)
+    with taking(file, "trainer.meter"):
+        loop.meter.load_state_dict(state["meter"])
+    with taking(file, "trainer.budget"):
+        if loop.budget is not None and state["budget"] is not None:
+            loop.budget.load_state_dict(state["budget"])
+    _restore_trainer(loop, state, file)
     await fire(trainer, agent, "on_load_checkpoint", checkpoint)
 
 
-def _restore_trainer(loop: FitLoop, state: Mapping[str, Any]) -> None:
+def _restore_trainer(loop: FitLoop, state: Mapping[str, Any], file: Path) -> None:
     """Give the Trainer back what it knew."""
     trainer = loop.trainer
-    trainer.history[:] = [Record.from_dict(item) for item in state["history"]]
+    with taking(file, "trainer.history"):
+        trainer.history[:] = [Record.from_dict(item) for item in state["history"]]
+    with taking(file, "trainer.spend"):
+        trainer.spend.load_state_dict(state["spend"])
     trainer.logged_metrics.update(state["logged_metrics"])
-    trainer.spend.load_state_dict(state["spend"])
     trainer.seconds["fit"] = state["seconds"]
     trainer.initial_values = dict(state["initial_values"])
     trainer.decisions = [
@@ -196,7 +203,8 @@ def _restore_trainer(loop: FitLoop, state: Mapping[str, Any]) -> None:
     trainer.global_step, trainer.current_epoch = loop.at.step, loop.at.epoch
     if state["stop_reason"]:
         trainer.stop(state["stop_reason"])
-    _restore_callbacks(trainer.callbacks, state["callbacks"])
+    with taking(file, "trainer.callbacks"):
+        _restore_callbacks(trainer.callbacks, state["callbacks"])
 
 
 def _names(callbacks: list[Any]) -> list[str]:

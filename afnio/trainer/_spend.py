@@ -98,7 +98,7 @@ class Spend:
         """Go on counting from what `state_dict` returned."""
         with self._lock:
             self._read()
-            self._cost = state["cost"]
+            self._cost = float(state["cost"])
             self._usage = {k: RoleUsage(**use) for k, use in state["usage"].items()}
 
     def _read(self) -> None:

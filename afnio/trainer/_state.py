@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Never, Unpack
 
 from afnio.cognitive.modules.module import Module
 from afnio.errors import InputTypeError
+from afnio.models._plan import active_plan
 from afnio.tracking import RunLogger, Summary, get_active_run
 from afnio.trainer._checkpoint import Checkpoints
 from afnio.trainer._journal import Journal
@@ -167,17 +171,26 @@ class TrainerState:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
     def new_checkpoints(self) -> Checkpoints:
-        """Return the files of a new fit: in the active run's directory, if any."""
+        """Return the files of a new fit: in the active run's directory, if any.
+
+        Under a plan they are temporary: what stand-ins trained replaces nothing.
+        """
         root, run = self.default_root_dir, get_active_run()
         if run is not None:
             self.run_path = run.path
         if root is None:
             root = Path() if run is None else run.path
-        return Checkpoints(
+        is_planned = active_plan() is not None and self.enable_checkpointing
+        if is_planned:
+            root = tempfile.mkdtemp(prefix="afnio-plan-")
+        files = Checkpoints(
             Path(root) / "checkpoints",
             enabled=self.enable_checkpointing,
             higher_is_better=self.settings.higher_is_better,
         )
+        if is_planned:
+            weakref.finalize(files, shutil.rmtree, root, ignore_errors=True)
+        return files
 
 
 def _checked_root(root: PathLike | None) -> PathLike | None:

@@ -121,6 +121,7 @@ def test_a_slow_sample_does_not_hold_the_others():
         (ToolCall("1", "shout", {"text": "a", "b": 1}), "- b: Extra inputs"),
         (ToolCall("1", "shout", {}, "no valid JSON"), "no valid JSON"),
         (ToolCall("1", "fail", {}), "fail failed with ValueError: out of cheese"),
+        (ToolCall("1", "leave", {}), "leave failed with SystemExit: 0"),
         (ToolCall("1", "odd", {}), "odd failed with TypeError"),
     ],
 )
@@ -131,13 +132,17 @@ def test_mistakes_are_told_to_the_model(call, words):
         """Fail."""
         raise ValueError("out of cheese")
 
+    def leave() -> None:
+        """Ask to exit."""
+        raise SystemExit(0)
+
     def odd() -> dict:
         """Return what JSON has no form for."""
         return {(1, 2): 3}
 
     first = Reply(None, tool_calls=(call,), stop_reason="tool_use")
     model = ScriptedModel([first, "sorry"])
-    agent, _ = make(model, [shout, fail, odd])
+    agent, _ = make(model, [shout, fail, leave, odd])
     assert agent(inputs={"q": ""}).data == "sorry"
     (result,) = results(model.requests[1])
     assert result["is_error"] is True

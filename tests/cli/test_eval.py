@@ -304,3 +304,70 @@ def test_ctrl_c_exits_with_130(tmp_path):
     assert started.returncode == 130
     assert "score" not in out
     assert "Traceback" not in err
+
+
+EXITS = """
+import sys
+
+def program(country):
+    if country == "Spain":
+        sys.exit(0)
+    return "Rome"
+"""
+
+
+def test_a_program_that_exits_has_failed_on_that_sample():
+    """Neither the threshold nor the file is skipped; the code is never 0."""
+    write_files()
+    Path("exits.py").write_text(EXITS)
+    result = cli("eval", "exits.py", "data.jsonl", "--out", "r.json", "--json")
+    assert result.exit_code == 3
+    errors = [sample.error for sample in Evaluation.load("r.json").samples]
+    assert errors == [None, None, "SystemExit: sys.exit(0) was called"]
+
+
+def test_a_file_that_exits_on_import_is_not_a_success():
+    """As when somebody forgot to guard what the file does as a script."""
+    write_files()
+    Path("script.py").write_text("import sys\nsys.exit(0)\n")
+    assert cli("eval", "script.py", "data.jsonl").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--out", "data.jsonl"),
+        ("--junit", "./data.jsonl"),
+        ("--out", "agent.py"),
+        ("--out", "old.py", "--against", "old.py:program"),
+        ("--out", "state.afnio", "--state", "state.afnio"),
+        ("--out", "new", "--junit", "new"),
+    ],
+)
+def test_results_do_not_replace_what_is_read(options):
+    """Nor each other; nothing was run."""
+    write_files()
+    before = Path("data.jsonl").read_bytes()
+    result = cli("eval", "agent.py", "data.jsonl", *options)
+    assert result.exit_code == 2
+    assert "name another file" in result.stderr
+    assert Path("data.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("deep.json", b"[" * 200_000),
+        ("deep.jsonl", b"[" * 200_000),
+        ("latin.jsonl", b'{"country": "\xe9"}\n'),
+        ("latin.json", b'["\xe9"]'),
+        ("latin.csv", b"country,target\n\xe9,Rome\n"),
+    ],
+)
+def test_damaged_data_is_named(name, content):
+    """No traceback: it is not the program that has failed."""
+    write_files()
+    Path(name).write_bytes(content)
+    result = cli("eval", "agent.py", name)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"afnio: {name}")

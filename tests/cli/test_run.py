@@ -6,13 +6,17 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from cli_helpers import cli, process, run
+from cli_helpers import cli, environment, process, run
+from typer.testing import CliRunner
 
+from afnio.cli import app
 from afnio.tracking import read_run
+from afnio.tracking._manifest import origin
 
 ASK = """\
 import sys
@@ -265,8 +269,55 @@ def test_runs_that_cannot_be_resumed_say_why(fields, words):
 
 def test_the_exit_code_of_what_was_resumed_is_passed_on():
     """As if it had been started by hand, with this Python."""
-    fake_run(command={**HERE, "cwd": str(Path.cwd())})
+    fake_run(
+        command={**HERE, "cwd": str(Path.cwd()), "origin": origin("runs/demo/fake")}
+    )
     assert run("resume", "fake")[0] == 9
+
+
+@pytest.mark.parametrize("name", [None, "host", "user", "python", "run"])
+def test_commands_from_elsewhere_need_a_yes(name):
+    """A run that somebody sent may hold any command; it is shown, and not started."""
+    said = {} if name is None else {**origin("runs/demo/fake"), name: "elsewhere"}
+    fake_run(command={**HERE, "cwd": str(Path.cwd()), "origin": said})
+    refused = cli("resume", "fake")
+    assert refused.exit_code == 2
+    assert "raise SystemExit(9)" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert (name or "host") in refused.stderr
+    assert run("resume", "fake", "--yes")[0] == 9
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 9), ("n", 1)])
+def test_a_person_is_asked_about_commands_from_elsewhere(answer, code, monkeypatch):
+    """At a terminal, the answer decides."""
+    command = {**HERE, "cwd": str(Path.cwd())}
+    fake_run(command=command)
+    monkeypatch.setattr("afnio.cli._run._is_attended", lambda: True)
+    result = CliRunner().invoke(app, ["resume", "fake"], input=answer)
+    assert result.exit_code == code
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names of bytes")
+def test_arguments_that_are_no_text_can_be_resumed():
+    """The run of a program whose argument is not UTF-8 stays readable."""
+    code = "import sys, afnio.tracking as t; t.init('me', 'demo', 'odd'); print(1 / 0)"
+    Path("odd.py").write_text(code)
+    command = [sys.executable, "odd.py", b"\xe9"]
+    done = subprocess.run(command, check=False, capture_output=True, env=environment())
+    assert done.returncode == 1
+    data, _ = read_run("runs/demo/odd")
+    assert os.fsencode(data["command"]["argv"][-1]) == b"\xe9"
+    assert run("resume", "odd")[0] == 1
+
+
+def test_options_behind_the_script_are_the_scripts():
+    """But somebody who sets a limit there is told that it is none."""
+    name = script("print('ran')")
+    result = cli("run", name, "--budget-calls=1", "--lr", "2", "--", "--seed", "1")
+    assert result.exit_code == 0
+    assert "--budget-calls=1 comes after the script" in result.stderr
+    assert not cli("run", name, "--lr", "2", "--", "--seed", "1").stderr
 
 
 def test_missing_runs_are_named_with_the_closest():
@@ -275,6 +326,23 @@ def test_missing_runs_are_named_with_the_closest():
     assert "did you mean 'fake'" in cli("resume", "fkae").stderr
     assert "is not a run" in cli("resume", "runs").stderr
     assert cli("resume", "fkae").exit_code == 2
+
+
+def test_a_budget_that_is_used_up_is_no_crash_of_the_script():
+    """One short message names the option; the run is closed all the same."""
+    name = script(
+        "from afnio import tracking\n"
+        "from afnio.models.testing import ScriptedModel\n"
+        "tracking.init('me', 'demo', 'poor')\n"
+        "for text in 'ab':\n"
+        "    ScriptedModel('x').chat([{'role': 'user', 'content': text}])\n"
+    )
+    code, _, err = run("run", "--budget-calls", "1", name)
+    assert code == 3
+    assert "Traceback" not in err
+    assert "--budget-calls (or the Budget that the script sets)" in err
+    assert "Budget(calls=…)" not in err
+    assert read_run("runs/demo/poor")[0]["status"] == "CRASHED"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

@@ -306,3 +306,31 @@ def test_equal_samples_have_equal_keys_whatever_their_order():
 def test_a_generator_is_data():
     """Anything that can be read once will do."""
     assert evaluate(str.upper, (pair for pair in [("a", "A")])).mean == 1.0
+
+
+def leave(text, *_):
+    """Answer, or ask to exit."""
+    if text == "b":
+        raise SystemExit(0)
+    return text
+
+
+async def aleave(text):
+    """Do so on the loop."""
+    return leave(text)
+
+
+def scores_or_leaves(said, target):
+    """Score, or ask to exit."""
+    return float(leave(said) == target)
+
+
+@pytest.mark.parametrize(
+    ("program", "evaluator"),
+    [(leave, None), (aleave, None), (lambda text: text, scores_or_leaves)],
+)
+def test_exit_requests_are_errors_of_their_sample(program, evaluator):
+    """A program that calls sys.exit does not end who evaluates it."""
+    result = evaluate(program, [("a", "a"), ("b", "b")], evaluator)
+    assert [sample.score for sample in result.samples] == [1.0, None]
+    assert result.samples[1].error.endswith("SystemExit: sys.exit(0) was called")

@@ -85,9 +85,8 @@ def test_override_wins_and_cached_falls_back_to_input():
 
 def test_negative_price_is_refused():
     """A price below zero is refused by name."""
-    price = Price(input=Decimal(1), output=Decimal(-1))
-    with pytest.raises(InputValueError, match="output price of 'm' is negative"):
-        PriceBook().set("m", price)
+    with pytest.raises(InputValueError, match="output price in US dollars is -1"):
+        Price(input=Decimal(1), output=Decimal(-1))
 
 
 def test_unknown_model_warns_once():

@@ -108,7 +108,8 @@ def test_what_does_harm_is_found_by_leaving_it_out():
 
     world = Rules("Answer. Shout.")
     world.forward = ScriptedModel(trapped)
-    model = ScriptedModel(lambda *a, **k: edits_of("no use"))
+    count = iter(range(99))
+    model = ScriptedModel(lambda *a, **k: edits_of(f"no use {next(count)}"))
     opt = PatchTGD([world.prompt], model, proposals=1, batch_size=4, check=Improve())
     for _ in range(8):
         opt.step(world.closure())
@@ -120,9 +121,9 @@ def test_what_must_stay_is_not_left_out():
     """A sentence with a placeholder, for one."""
     prompt = param("Say {x}.", "f")
     prompt.data = "Say {x}. Be {y}."
-    opt = PatchTGD(
-        [prompt], ScriptedModel(lambda *a, **k: edits_of("more")), proposals=1
-    )
+    count = iter(range(99))
+    model = ScriptedModel(lambda *a, **k: edits_of(f"more {next(count)}"))
+    opt = PatchTGD([prompt], model, proposals=1)
     opt.parts = replace(opt.parts, gate=Improve())
     for _ in range(3):
         opt.step(lambda: [1.0] * 8)

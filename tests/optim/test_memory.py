@@ -60,10 +60,21 @@ def test_rejected_edits_are_what_lost():
 def test_only_what_is_clearly_worse_is_refused_for_good():
     """A lost comparison may be chance; all comparisons of a text count together."""
     lost = record("one", "two", [1, 1, 1, 0], [0, 0, 0, 0])
-    assert RejectedEdits().recall(TASK, 0, [lost]).rejected == ()
-    assert RejectedEdits().recall(TASK, 0, [lost] * 2).rejected == ("two",)
+    later = replace(record("one", "other", [0], [1]), step=4)
+    assert RejectedEdits().recall(TASK, 0, [lost, later]).rejected == ()
+    assert RejectedEdits().recall(TASK, 0, [lost, lost, later]).rejected == ("two",)
     won = record("one", "two", [0, 1], [1, 0])
-    assert RejectedEdits().recall(TASK, 0, [lost, *[won] * 3]).rejected == ()
+    found = RejectedEdits().recall(TASK, 0, [lost, *[won] * 3, later])
+    assert found.rejected == ()
+
+
+def test_what_lost_is_not_tested_again_at_once():
+    """For three steps; so a model that repeats itself has to think of something."""
+    lost = record("one", "two", [1, 1], [0, 1])
+    for step, refused in ((1, True), (3, True), (4, False)):
+        later = replace(record("one", "other", [0], [1]), step=step)
+        found = RejectedEdits().recall(TASK, 0, [lost, later])
+        assert found.rejected == (("two",) if refused else ())
 
 
 def test_scored_history_ends_with_the_best():

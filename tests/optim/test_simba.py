@@ -118,6 +118,7 @@ def test_options_decide():
     assert (pool.k, pool.temperature) == (7, 0.5)
 
 
+@pytest.mark.filterwarnings("ignore:.*stays as it was:RuntimeWarning")
 def test_rejected_changes_are_shown():
     """As many as wanted."""
 

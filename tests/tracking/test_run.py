@@ -223,3 +223,22 @@ def test_notifications_can_be_suppressed():
     """The documented context manager does nothing (R08)."""
     with tracking.suppress_variable_notifications():
         assert afnio.Variable("x").data == "x"
+
+
+def test_a_prompt_that_cannot_be_kept_does_not_end_the_log():
+    """It is in the events anyway; a warning says what is missing."""
+    run = tracking.init("me", "demo")
+    (run.path / "prompts").write_text("in the way")
+    run.save_prompt("p", "text")
+    run.log("accuracy", 1)
+    events = read_run(run.path)[1]
+    assert [event["type"] for event in events] == ["warning", "metric"]
+    assert "prompt" in events[0]["message"]
+
+
+@pytest.mark.parametrize("name", ["\u65e5" * 95, "\u65e5" * 300])
+def test_long_names_in_any_language(name):
+    """They are cut to what the file system takes."""
+    run = tracking.init("me", name, name)
+    run.save_prompt(name, "text")
+    assert run.name == name

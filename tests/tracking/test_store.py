@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import afnio
+from afnio.errors import FileFormatError
 from afnio.tracking.store import (
     EventLog,
     claim,
+    distinct_file_name,
     file_name,
     json_line,
     read_events,
@@ -113,3 +115,40 @@ def test_processes_that_claim_one_name_get_different_folders(tmp_path):
     assert len(names) == 40
     assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
     assert claim(tmp_path, "r")[1] == "r_40"
+
+
+def test_files_of_older_writers_can_be_read(tmp_path):
+    """Half a surrogate pair was once written as if it were a letter."""
+    path = tmp_path / "run.json"
+    path.write_bytes(b'{"argv": "\xed\xb3\xa9"}')
+    assert read_json(path) == {"argv": "\udce9"}
+
+
+def test_deep_nesting_is_left_out_or_named(tmp_path):
+    """A line of brackets does not hide the events around it."""
+    log, document = tmp_path / "events.jsonl", tmp_path / "run.json"
+    log.write_bytes(b'{"type": "a"}\n' + b"[" * 200_000 + b'\n{"type": "b"}\n')
+    assert [event["type"] for event in read_events(log)] == ["a", "b"]
+    document.write_bytes(b"[" * 200_000)
+    with pytest.raises(FileFormatError, match=r"run\.json"):
+        read_json(document)
+
+
+@given(st.text(max_size=300))
+def test_names_fit_every_file_system(name):
+    """In bytes, and in any language."""
+    assert 0 < len(file_name(name).encode()) <= 100
+    assert 0 < len(distinct_file_name(name).encode()) <= 110
+    assert len(slug(name).encode()) <= 100
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a/b", "a:b"), ("a-b", "a/b"), ("x", "\uff58"), ("n" * 100, "n" * 101)],
+)
+def test_prompts_of_similar_names_are_kept_apart(tmp_path, one, other):
+    """What a file name cannot hold is told apart by a digest."""
+    save_prompt(tmp_path, one, "first")
+    save_prompt(tmp_path, other, "second")
+    texts = [file.read_text() for file in sorted(tmp_path.glob("*/last.txt"))]
+    assert sorted(texts) == ["first", "second"]

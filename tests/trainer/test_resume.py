@@ -18,7 +18,7 @@ from trainer_helpers import Agent, Growing, batch, quiet
 import afnio
 import afnio.cognitive as cog
 from afnio import serialization, tracking
-from afnio.models import ReplyCache, use_cache
+from afnio.models import ReplyCache, plan, use_cache
 from afnio.models.testing import ScriptedModel
 from afnio.optim.records import Change, StepRecord
 from afnio.trainer import Callback
@@ -215,6 +215,21 @@ class TestFiles:
         trainer.fit(Agent(), DATA)
         assert (trainer.best_path, trainer.last_path) == (None, None)
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_plan_replaces_no_checkpoints(self, tmp_path):
+        """What stand-ins trained is temporary, also where a directory is named."""
+        trainer = quiet(default_root_dir=tmp_path)
+        trainer.fit(Agent(), DATA)
+        before = trainer.best_path.read_bytes()
+        planned = quiet(default_root_dir=tmp_path, max_epochs=2)
+        with plan():
+            planned.fit(Agent(), DATA)
+            planned.test(Agent(), DATA, ckpt_path="best")
+            assert tmp_path not in planned.best_path.parents
+        assert trainer.best_path.read_bytes() == before
+        folder = planned.best_path.parent.parent
+        planned.checkpoints = trainer.checkpoints
+        assert not folder.exists()
 
     def test_a_run_keeps_its_checkpoints(self):
         """With an active run, checkpoints are in its directory."""

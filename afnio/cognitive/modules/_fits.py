@@ -19,6 +19,7 @@ from afnio.autodiff._transcript import in_words
 from afnio.cognitive.modules._registry import is_chat
 from afnio.cognitive.parameter import Parameter
 from afnio.models import BaseModel
+from afnio.models._secret_args import revealed
 from afnio.serialization import SavedFunction
 
 if TYPE_CHECKING:
@@ -156,6 +157,12 @@ def _fit_config(plan: Plan, slot: Slot, saved: Any) -> None:
         plan.problems.append(f"{slot.key}: needs a dict, got {describe(saved)}")
         return
     args = dict(saved) if plan.assign else copy.deepcopy(dict(saved))
+    args, missing = revealed(args, slot.target)
+    if missing:
+        plan.problems.append(
+            f"{slot.key}: files hold no values of {', '.join(missing)}, which may be "
+            "secret; give them to the module again before loading"
+        )
     plan.writes.append(partial(slot.put, args))
 
 

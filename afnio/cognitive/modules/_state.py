@@ -21,6 +21,7 @@ from afnio.cognitive.modules._state_hooks import StateHooked, report
 from afnio.cognitive.parameter import Parameter
 from afnio.errors import InputTypeError
 from afnio.models import BaseModel
+from afnio.models._secret_args import concealed
 
 if TYPE_CHECKING:
     from afnio.cognitive.modules.module import Module
@@ -82,7 +83,8 @@ class Stateful(StateHooked):
 
         Parameters and Variables keep their role and ``requires_grad``, without
         gradients. A model client is described by class, provider and usage, never its
-        key. Empty slots are left out.
+        key. Of ``extra_headers``, ``extra_query`` and ``extra_body``, which may hold
+        credentials, only names and digests are kept. Empty slots are left out.
 
         Args:
             destination: Where to put it, instead of a new OrderedDict.
@@ -198,6 +200,8 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
             }
             for message in value
         ]
-    if isinstance(value, (BaseModel, dict)):
+    if isinstance(value, dict):
+        return copy.deepcopy(concealed(value), memo)
+    if isinstance(value, BaseModel):
         return copy.deepcopy(value, memo)
     return value

@@ -10,7 +10,7 @@ from afnio._text import shorten
 from afnio.autodiff import _picture
 from afnio.autodiff._layout import lay_out
 from afnio.autodiff.graph import get_gradient_edge
-from afnio.tracking.report._values import items, mappings, text
+from afnio.tracking.report._values import count, items, mappings, text
 
 if TYPE_CHECKING:
     from afnio._variable import Variable

@@ -82,7 +82,8 @@ def write_report(
     Args:
         run_dir: The run's directory.
         out: The file to write; by default ``report.html`` in that directory. A
-            directory gets a file of that name.
+            directory gets a file of that name; a link of that name is replaced, so
+            that a run from elsewhere cannot choose what is written to.
 
     Returns:
         Where the report is.
@@ -105,10 +106,13 @@ def write_report(
     """
     directory = checked_path("run_dir", run_dir)
     target = directory if out is None else checked_path("out", out)
-    if target.is_dir():
+    is_our_name = target.is_dir()
+    if is_our_name:
         target /= REPORT_FILE
     page = page_of(directory)
     target.parent.mkdir(parents=True, exist_ok=True)
+    if is_our_name and target.is_symlink():
+        target.unlink()
     write_atomic(target, page.encode("utf-8", "replace"))
     return target
 

@@ -22,7 +22,14 @@ class _FileDataset(LocalDataset[Any]):
         encoding: str = "utf-8-sig",
     ) -> None:
         self.transform = transform
-        super().__init__(Path(path), list(self._read(Path(path), encoding)))
+        try:
+            samples = list(self._read(Path(path), encoding))
+        except UnicodeDecodeError as error:
+            raise FileFormatError(
+                f"{path} is not {encoding} text: {shorten(error)}. Save it as UTF-8, "
+                "or pass encoding=…."
+            ) from error
+        super().__init__(Path(path), samples)
 
     def _read(self, path: Path, encoding: str) -> Iterator[Any]:
         raise NotImplementedError
@@ -42,7 +49,8 @@ class JSONLDataset(_FileDataset):
         encoding: By default UTF-8, with or without a byte order mark.
 
     Raises:
-        FileFormatError: A line is not JSON; the message says which.
+        FileFormatError: A line is not JSON; the message says which. Or the file is not
+            text in that encoding.
     """
 
     def _read(self, path: Path, encoding: str) -> Iterator[Any]:
@@ -55,7 +63,7 @@ class JSONLDataset(_FileDataset):
 def _parse(line: str, path: Path, number: int) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(
             f"{path}, line {number} is not JSON: {shorten(error)}"
         ) from error
@@ -70,7 +78,8 @@ class CSVDataset(_FileDataset):
         encoding: By default UTF-8, with or without a byte order mark.
 
     Raises:
-        FileFormatError: A row has another number of fields than the header.
+        FileFormatError: A row has another number of fields than the header, or the
+            file is not text in that encoding.
     """
 
     def _read(self, path: Path, encoding: str) -> Iterator[Any]:

@@ -47,3 +47,10 @@ def test_edges_that_lead_nowhere_are_left_out():
     nodes = [{"name": "A"}, {"name": "B"}]
     edges = [[0, 1], [1, 0], [0, 9], [-1, 0], ["a", "b"], [0], None]
     assert len(draw_event({"nodes": nodes, "edges": edges}).links) == 1
+
+
+def test_a_total_that_is_no_number_is_left_out():
+    """A report does not fail on events that others wrote."""
+    for total in ({"x": 1}, [1], "many", 1e400, None):
+        graph = draw_event({"nodes": [{"kind": "leaf"}], "total": total})
+        assert graph.note.startswith("All 1 nodes")

@@ -374,3 +374,16 @@ def test_manifest_is_shown(tmp_path):
     assert "none" in text
     assert "yes" in text
     assert json.loads((path / "run.json").read_text())["manifest"] == manifest
+
+
+def test_a_link_in_a_run_does_not_choose_what_is_written(tmp_path):
+    """A run from elsewhere cannot replace other files; a path of yours is followed."""
+    run, outside = write_run(tmp_path / "run", []), tmp_path / "mine.txt"
+    outside.write_text("mine")
+    (run / "report.html").symlink_to(outside)
+    write_report(run)
+    assert outside.read_text() == "mine"
+    assert not (run / "report.html").is_symlink()
+    (tmp_path / "link.html").symlink_to(outside)
+    write_report(run, tmp_path / "link.html")
+    assert "<html" in outside.read_text()
