@@ -11,7 +11,7 @@ from afnio._lazy import attach as _attach
 from afnio.models._batch import batch
 from afnio.models._batch_jobs import BatchWarning
 from afnio.models._budget import Budget, set_budget
-from afnio.models._cache import ReplyCache, use_cache
+from afnio.models._cache import CacheWarning, ReplyCache, use_cache
 from afnio.models._limits import Limits
 from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._observe import CallEvent, observe
@@ -58,6 +58,7 @@ __all__ = [
     "BaseModel",
     "BatchWarning",
     "Budget",
+    "CacheWarning",
     "CallEvent",
     "ChatCompletionModel",
     "EmbeddingModel",
