@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from afnio import tracking
-from afnio.tracking import read_run
+from afnio.tracking import _manifest, read_run
 from afnio.tracking._manifest import command, digest, merged, versions
 
 
-def test_the_command_can_be_run_again():
+def test_the_command_can_be_run_again(monkeypatch):
     """As the interpreter got it, and where."""
+    monkeypatch.setattr(_manifest, "is_interactive", lambda: False)
     assert command() == {"argv": sys.orig_argv, "cwd": str(Path.cwd())}
 
 
