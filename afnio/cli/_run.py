@@ -22,7 +22,7 @@ from afnio._terminal import printable
 from afnio._text import describe, shorten
 from afnio.cli._command import ExitCode, command, error_words, say
 from afnio.cli._runs import LATEST, find_run
-from afnio.cli._settings import ModelOptions
+from afnio.cli._settings import ModelOptions, raised
 from afnio.errors import (
     BudgetError,
     FileFormatError,
@@ -124,6 +124,7 @@ def execute(script: Path) -> None:
     except BudgetError as error:  # where it happened says nothing: a limit was reached
         close_runs(error)
         say(f"afnio: {type(error).__name__}: {_budget_words(error)}")
+        say("afnio: go on with `afnio resume`, and --budget-usd or --budget-calls.")
         raise typer.Exit(ExitCode.FAILED) from error
     except Exception as error:
         # the hook marks open runs as crashed and shows the traceback
@@ -168,10 +169,21 @@ def resume(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Also if it was started elsewhere.")
     ] = False,
+    budget_usd: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="A new limit for all of the run."),
+    ] = None,
+    budget_calls: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="A new limit for all of the run."),
+    ] = None,
 ) -> None:
     """Continue a run that was stopped.
 
     It goes on from its last checkpoint, also after a crash.
+
+    A run that `afnio run` has stopped at its budget goes on with a new limit, which
+    counts what was spent before too.
 
     This starts the command again that is on record in the run, in the same directory.
     Training continues exactly where the last checkpoint was written.
@@ -183,6 +195,7 @@ def resume(
     Examples:
       afnio resume
       afnio resume runs/my-project/brave_otter_12
+      afnio resume --budget-calls 2000
     """
     from afnio.tracking import read_run
 
@@ -194,7 +207,13 @@ def resume(
         return
     if data["status"] == "RUNNING":
         raise InputValueError(f"run {shorten(path)} is still running.")
-    if data["status"] == "COMPLETED" and not force:
+    limits = raised(budget_usd, budget_calls)
+    if limits and "run" not in argv:
+        raise InputValueError(
+            f"run {shorten(path)} was not started by `afnio run`, so its limits are "
+            "the script's: raise them there."
+        )
+    if data["status"] == "COMPLETED" and not force and not limits:
         raise InputValueError(
             f"run {shorten(path)} is complete; --force continues it all the same."
         )
@@ -202,7 +221,7 @@ def resume(
     if not yes:
         _ask_about_origin(path, data["command"].get("origin"), shown)
     say(f"afnio: continuing {path}: {shown}")
-    raise typer.Exit(_again(argv, folder, path))
+    raise typer.Exit(_again(argv, folder, path, limits))
 
 
 def _ask_about_origin(path: Path, claimed: Any, shown: str) -> None:
@@ -260,9 +279,11 @@ def _command_of(path: Path, data: Mapping[str, Any]) -> tuple[list[str], str]:
     return [sys.executable, *argv[1:]], folder
 
 
-def _again(argv: Sequence[str], folder: str, run: Path) -> int:
+def _again(
+    argv: Sequence[str], folder: str, run: Path, limits: Mapping[str, str]
+) -> int:
     """Run a command to its end; return what it exits with."""
-    environment = {**os.environ, "AFNIO_RESUME": str(run.absolute())}
+    environment = {**os.environ, "AFNIO_RESUME": str(run.absolute()), **limits}
     with subprocess.Popen(argv, cwd=folder, env=environment) as process:  # noqa: S603 - the user's own command
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the child's
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,11 @@ class Mode(StrEnum):
     READ_WRITE = "read-write"
     RECORD = "record"
     REPLAY = "replay"
+
+
+_USD: Final = "AFNIO_RESUME_BUDGET_USD"
+_CALLS: Final = "AFNIO_RESUME_BUDGET_CALLS"
+"""Limits of a resumed run, in the place of those in its command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +104,11 @@ class ModelOptions:
     def _budget(self) -> Budget | None:
         from afnio.models import Budget
 
-        if self.budget_usd is None and self.budget_calls is None:
+        usd = _limit(_USD, self.budget_usd)
+        calls = _limit(_CALLS, self.budget_calls)
+        if usd is None and calls is None:
             return None
-        return Budget(usd=self.budget_usd, calls=self.budget_calls)
+        return Budget(usd=usd, calls=None if calls is None else int(calls))
 
     def _cache(self) -> ReplyCache | None:
         from afnio.models import ReplyCache
@@ -111,6 +119,17 @@ class ModelOptions:
             return None
         path = self.cache_path or runs_root() / _CACHE_FILE
         return ReplyCache(path, cast("CacheMode", mode.value))
+
+
+def raised(usd: float | None, calls: int | None) -> dict[str, str]:
+    """Return the environment in which `ModelOptions` takes other limits."""
+    given = {_USD: usd, _CALLS: calls}
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def _limit(name: str, given: float | None) -> float | None:
+    text = os.environ.get(name)
+    return given if text is None else float(text)
 
 
 def _spent(budget: Budget | None, cache: ReplyCache | None) -> Iterator[str]:

@@ -212,6 +212,13 @@ def test_a_budget_covers_a_run_and_its_resumption_together():
     assert "BudgetError" in err
     assert "5 calls paid" in err
     assert len(spent.read_text().splitlines()) == 5
+    code, _, _ = run("resume", "first", "--budget-calls", "50")
+    assert code == 0
+    assert (
+        len(spent.read_text().splitlines()) == 15
+    )  # 5, and all 10 calls of the script
+    other = run("resume", "first", "--budget-calls", "50", "--show")
+    assert other[0] == 0
 
 
 def test_a_damaged_record_of_spending_is_refused(monkeypatch):
