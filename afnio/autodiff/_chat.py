@@ -150,8 +150,8 @@ def validate_inputs(inputs: Any) -> None:
 
 def _missing(name: str) -> InputTypeError:
     return InputTypeError(
-        f"inputs[{name!r}] is None; give a text, or leave the name out. Only samples of "
-        "a batch may be missing."
+        f"inputs[{name!r}] is None; give a text, or leave the name out. Only samples "
+        "of a batch may be missing."
     )
 
 
