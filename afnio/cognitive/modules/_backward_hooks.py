@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from afnio._dispatch import call_user
 from afnio._variable import Variable
 from afnio.autodiff._boundary import through
+from afnio.autodiff._inputs import variables_in
 from afnio.autodiff.grad_mode import is_grad_enabled
 from afnio.errors import GradientCountError, InputTypeError
 
@@ -105,18 +106,6 @@ def changed(hook: Callable[..., Any], answer: Any, grads: Grads) -> Grads:
             f"{len(grads)}."
         )
     return tuple(answer)
-
-
-def variables_in(value: Any) -> Iterator[Variable]:
-    """Yield the Variables in nested containers."""
-    if isinstance(value, Variable):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from variables_in(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from variables_in(item)
 
 
 def replaced(value: Any, twins: Mapping[int, Variable]) -> Any:

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from afnio._dispatch import call_user, run_sync
+from afnio.autodiff._inputs import variables_in
 from afnio.autodiff.graph import RemovableHandle
-from afnio.cognitive.modules._backward_hooks import Crossing, variables_in
+from afnio.cognitive.modules._backward_hooks import Crossing
 from afnio.cognitive.modules._registry import Registry
 
 
