@@ -17,7 +17,8 @@ from rich.table import Table
 
 from benchmarks import _optim_stats as stats
 from benchmarks._optim_stats import Arrival
-from benchmarks._optim_task import Run
+from benchmarks._optim_task import Plan, Run
+from benchmarks.simworld import Physics
 
 TARGETS: Final = (0.5, 0.8, 0.9)
 """Shares of the way from the seed prompt to the best one."""
@@ -222,6 +223,25 @@ def grouped(runs: Sequence[Run]) -> dict[str, dict[str, list[Run]]]:
     return found
 
 
+def overview(presets: Mapping[str, ByOptimizer]) -> Table:
+    """Return what each optimizer came to in each preset, and how soon."""
+    names = dict.fromkeys(name for runs in presets.values() for name in runs)
+    made = Table(
+        title="accuracy / oracle, and median calls to keep 80 %", title_style="bold"
+    )
+    for column in ("", *names):
+        made.add_column(escape(column))
+    for preset, runs in presets.items():
+        cells = [_brief(runs[name]) if name in runs else "" for name in names]
+        made.add_row(escape(preset), *cells)
+    return made
+
+
+def _brief(runs: Sequence[Run]) -> str:
+    figures = summary(runs)
+    return f"{figures['mean']:.2f}, {_count(figures['calls_to'][0.8])}"
+
+
 def show(runs: Sequence[Run], default: str) -> None:
     """Print all tables."""
     console = Console(file=sys.stdout, width=200)
@@ -230,6 +250,7 @@ def show(runs: Sequence[Run], default: str) -> None:
         console.print(table(preset, some, default))
     if len(presets) > 1:
         console.print(overall(presets, default))
+        console.print(overview(presets))
 
 
 def save(runs: Sequence[Run], default: str, path: Path) -> None:
@@ -246,3 +267,21 @@ def save(runs: Sequence[Run], default: str, path: Path) -> None:
         },
     }
     path.write_text(json.dumps(content, indent=1, default=str), "utf-8")
+
+
+def load(path: Path) -> list[Run]:
+    """Read the runs that `save` wrote."""
+    content = json.loads(path.read_text("utf-8"))
+    return [_restored(saved) for saved in content["runs"]]
+
+
+def _restored(saved: dict[str, Any]) -> Run:
+    plan = saved["plan"]
+    return Run(
+        **saved
+        | {
+            "plan": Plan(**plan | {"physics": Physics(**plan["physics"])}),
+            "curve": tuple((calls, accuracy) for calls, accuracy in saved["curve"]),
+            "prompts": tuple(saved["prompts"]),
+        }
+    )

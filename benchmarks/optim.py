@@ -11,6 +11,7 @@ roles together; what it returns is measured exactly, without sampling. Options::
                            environments of these names in there
     --set recall=0.4       vary the physics
     --json FILE            also write every run and figure
+    --show FILES           make no runs, but tables of those that --json wrote
     --sealed               other seeds and worlds, which nothing was tuned on
 """
 
@@ -28,7 +29,7 @@ from typing import Any, Final
 
 from benchmarks import _optim_peers
 from benchmarks._optim_rows import DEFAULT, OPTIMIZERS
-from benchmarks._optim_table import save, show
+from benchmarks._optim_table import load, save, show
 from benchmarks._optim_task import Plan, Run, run
 from benchmarks.simworld import PRESETS, Physics, held_out
 
@@ -49,6 +50,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--budget", type=_positive, default=1500)
     parser.add_argument("--peers", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--show", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--jobs", type=_positive, default=2)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--sealed", action="store_true")
@@ -144,6 +146,9 @@ def _unmoved() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run, and show what there is, even if interrupted."""
     options, runs = parsed(arguments), list[Run]()
+    if options.show:
+        show([run for path in options.show for run in load(path)], DEFAULT)
+        return
     try:
         runs.extend(runs_of(options))
     except KeyboardInterrupt:

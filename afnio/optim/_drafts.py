@@ -41,6 +41,8 @@ class Draft:
     """Why it was not evaluated."""
     ruling: Ruling | None = None
     entrant: Entrant | None = None
+    gain: float | None = None
+    """Difference of mean scores on the training samples, if it passed the check."""
     checked: bool = False
     """Whether the ruling is of training samples."""
     joined: bool = field(default=False)

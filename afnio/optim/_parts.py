@@ -132,9 +132,9 @@ class Parts:
     proposals: int = 1
     """Candidates made of each parent."""
     unite: bool = False
-    """Whether all changes of a step are tested together first, each alone only if that
-    fails: independent repairs add up, as gradients do over a batch. After a step that
-    gained nothing, only every third step does so: big steps where they succeed."""
+    """Whether the changes that passed the check go to validation together, the best of
+    them alone only if that fails: independent repairs add up, as gradients do over a
+    batch."""
     prune: bool = False
     """Whether after a step that gained nothing one candidate is the parent without
     one of its sentences or lines; no model is asked for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from afnio._dispatch import gather
 from afnio._variable import Variable
@@ -24,9 +24,6 @@ from afnio.optim.records import StepRecord
 
 if TYPE_CHECKING:
     from afnio.optim._engine import Search
-
-_UNITE_EVERY: Final = 3
-"""Steps from one test of all changes together to the next, while nothing succeeds."""
 
 
 class Round:
@@ -119,8 +116,9 @@ class Round:
     async def run(self) -> None:
         """Find evidence, propose, evaluate, decide."""
         await self.propose()
-        await self._try_united()
         await self._check()
+        await self._try_united()
+        self._cut()
         await self._judge()
         await self.choose()
 
@@ -231,22 +229,6 @@ class Round:
     async def _propose(self) -> None:
         await ask_all(self.drafts, self.candidates)
 
-    async def _try_united(self) -> None:
-        """Test all changes of the step together; each alone only if that fails."""
-        waits = self.is_stuck and self.search._steps % _UNITE_EVERY
-        wanted = self.parts.unite and not waits
-        joint = united_drafts(self._alive(), self.proposed) if wanted else []
-        if not joint:
-            return
-        self.proposed += len(joint)
-        apart, self.drafts = self.drafts, joint
-        await self._check()
-        await self._judge()
-        self.drafts = [*apart, *joint]
-        for draft in joint:
-            for part in draft.parts if draft.joined else ():
-                part.fate = f"part of candidate {draft.number}"
-
     async def _check(self) -> None:
         """Let only those pass that do better on the training samples they came from."""
         gate = self.parts.check
@@ -254,23 +236,41 @@ class Round:
             return
         drafts = [d for d in self._alive() if d.findings and d.findings.numbers]
         trials = await gather(self._tried(draft) for draft in drafts)
-        passed: list[tuple[float, Draft]] = []
         for draft, trial in zip(drafts, trials, strict=True):
             assert draft.findings is not None
             theirs, mine = paired(draft.findings.scores, trial.scores)
             decision = gate_at(gate, self.search._steps).decide(theirs, mine)
             if decision.accepted:
-                passed.append((decision.difference, draft))
+                draft.gain = decision.difference
             else:
                 draft.checked = True
                 draft.ruling = Ruling(draft.enter(self.params), decision, theirs, mine)
-        passed.sort(key=lambda item: (item[0], item[1].number), reverse=True)
-        for gain, draft in (
-            passed[self.parts.finalists :] if self.parts.finalists else ()
-        ):
-            others = self.parts.finalists
+
+    async def _try_united(self) -> None:
+        """Judge all changes that are left together; if they win, none alone."""
+        alive = self._alive()
+        joint = united_drafts(alive, self.proposed) if self.parts.unite else []
+        if not joint:
+            return
+        self.proposed += len(joint)
+        apart, self.drafts = self.drafts, joint
+        await self._judge()
+        self.drafts = [*apart, *joint]
+        won = {draft.parent.number: draft for draft in joint if draft.joined}
+        for draft in alive:
+            winner = won.get(draft.parent.number)
+            if winner is not None:
+                word = "part of" if draft in winner.parts else "not tested beside"
+                draft.fate = f"{word} candidate {winner.number}"
+
+    def _cut(self) -> None:
+        """Let only the best of those go on that were checked."""
+        drafts = [draft for draft in self._alive() if draft.gain is not None]
+        drafts.sort(key=lambda draft: (draft.gain, draft.number), reverse=True)
+        most = self.parts.finalists
+        for draft in drafts[most:] if most else ():
             draft.fate = (
-                f"gains {gain:+.3f} on training samples; the best {others} went on"
+                f"gains {draft.gain:+.3f} on training samples; the best {most} went on"
             )
 
     async def _tried(self, draft: Draft) -> Trial:

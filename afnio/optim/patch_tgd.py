@@ -50,8 +50,8 @@ class PatchTGD(Search):
         check: Who decides on the training samples before that; None lets all pass.
         finalists: How many candidates of a step go on to validation after the check:
             those that gain most; None for all.
-        unite: Whether the changes of all proposals are tested together first; while
-            nothing succeeds, only in every third step.
+        unite: Whether the changes of all proposals that pass the check are tested
+            together first.
         prune: Whether a step after one that gained nothing also tries the text
             without one of its sentences or lines, for no optimizer call.
         batch_size: Training samples per step, for closures that can train.

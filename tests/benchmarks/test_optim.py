@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
@@ -16,12 +15,13 @@ from benchmarks._optim_table import (
     below_seed,
     compare,
     grouped,
+    load,
     save,
     show,
     summary,
 )
 from benchmarks._optim_task import Plan, Run, run
-from benchmarks.optim import SEALED, parsed, plans
+from benchmarks.optim import SEALED, main, parsed, plans
 from benchmarks.simworld import PRESETS, Physics
 
 
@@ -123,8 +123,20 @@ def test_tables_and_files_show_every_figure(tmp_path, capsys):
     assert "null: 6 seeds, 300 calls" in shown
     assert "would be by chance" in shown
     assert "all presets but null" in shown
-    save(runs, "ours", tmp_path / "found.json")
-    assert len(json.loads((tmp_path / "found.json").read_text())["runs"]) == 24
+    assert "0.94, 92" in shown
+
+
+def test_saved_runs_are_shown_again(tmp_path, capsys):
+    """What was written is read back as it was, from several files too."""
+    runs = [made(((0, 0.2), (90, 0.75)), name="ours", seed=seed) for seed in range(3)]
+    others = [made(((0, 0.2), (40, 0.5)), name="theirs", seed=n) for n in range(3)]
+    for name, some in (("a", runs), ("b", others)):
+        save(some, "ours", tmp_path / f"{name}.json")
+    assert load(tmp_path / "a.json") == runs
+    main(["--show", str(tmp_path / "a.json"), str(tmp_path / "b.json")])
+    shown = capsys.readouterr().out
+    assert "easy: 3 seeds, 300 calls" in shown
+    assert "theirs" in shown
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
