@@ -47,6 +47,8 @@ def united_drafts(drafts: Sequence[Draft], number: int) -> list[Draft]:
         families.setdefault(draft.parent.number, []).append(draft)
     found: list[Draft] = []
     for family in families.values():
+        if len(family) < 2:  # noqa: PLR2004 - it takes two
+            continue
         one = _united(family, number + len(found))
         if one is not None:
             found.append(one)

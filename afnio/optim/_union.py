@@ -15,6 +15,9 @@ _UNIT: Final = re.compile(r"(\s*)(\S.*?)(?=\n|(?<=[.!?])\s|\s*\Z)", re.DOTALL)
 _LONG: Final = 1_000_000
 """Pairs of units above which those that occur often are not looked for."""
 
+_FORM: Final = re.compile(r"[`<{\[]|\W*\Z")
+"""How lines of code, tags and JSON start; they mean something together only."""
+
 _Unit = tuple[str, str]
 
 
@@ -23,7 +26,8 @@ def united(base: str, versions: Iterable[str]) -> str:
 
     Texts are compared by sentences and lines. What several versions insert at one place
     stands there one after the other, what they have in common only once; a sentence
-    that several change is changed as the first of them does.
+    that several change is changed as the first of them does. An insertion with code,
+    tags or JSON in it is made as a whole, or not at all if nothing in it is new.
 
     Examples:
         >>> united("Be kind.", ["Be kind.\nBe brief.", "Be kind.\nSay please."])
@@ -51,7 +55,8 @@ class _Changes:
         if start == end:
             here = self.inserted.setdefault(start, [])
             seen = self.known | set(map(_words, here))
-            here += [unit for unit in new if _words(unit) not in seen]
+            fresh = [unit for unit in new if _words(unit) not in seen]
+            here += new if fresh and any(map(_is_form, new)) else fresh
         elif self.replaced.keys().isdisjoint(range(start, end)):
             self.replaced |= {place: [] for place in range(start, end)}
             self.replaced[start] = new
@@ -96,6 +101,10 @@ def _split(text: str) -> tuple[list[_Unit], str]:
 
 def _words(unit: _Unit) -> str:
     return " ".join(unit[1].split())
+
+
+def _is_form(unit: _Unit) -> bool:
+    return _FORM.match(unit[1]) is not None
 
 
 def _differences(

@@ -138,6 +138,12 @@ def test_equal_proposals_are_not_united():
     assert [record.candidate for record in opt.history] == [1, 2]
 
 
+def test_a_single_proposal_is_taken_as_it_is():
+    """A line that the text has already may be part of what it adds."""
+    world, _ = stepped(["{}\nalpha\n{}"], start="Answer.\n{}\nbeta")
+    assert world.prompt.data == "Answer.\n{}\nbeta\n{}\nalpha\n{}"
+
+
 def test_what_would_be_unsafe_is_not_united():
     """All together may be too long where each alone is not."""
     world = Rules()

@@ -26,6 +26,11 @@ TEXTS = st.text(alphabet="ab.! \n\r\t{}", max_size=40)
             ["Head. More.\n- For a, x.\n- For b, y.", BASE],
             "Head. More.\n- For a, x.\n- For b, y.",
         ),
+        (
+            [f"{BASE}\n```\n{{}}\n```", f"{BASE}\n```\nx\n```"],
+            f"{BASE}\n```\n{{}}\n```\n```\nx\n```",
+        ),
+        ([f"{BASE}\n<a>\nc\n</a>"] * 2, f"{BASE}\n<a>\nc\n</a>"),
         ([], BASE),
     ],
 )
