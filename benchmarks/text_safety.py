@@ -1,9 +1,9 @@
 """What becomes of hostile texts: ``python -m benchmarks.text_safety``.
 
 Prompts, feedback and replies are put together at random from tags, fences, reasoning,
-JSON, placeholders, control characters, other scripts and 100 kB of filler. With each, an
-optimizer takes one step; then the parameter has to hold exactly what the model proposed
-or exactly what it held before. Anything else is a fault. Options::
+JSON, placeholders, control characters, other scripts and 100 kB of filler. With each an
+optimizer takes one step; then the parameter has to hold what the model proposed, letter
+for letter, or what it held before. Anything else is a fault. Options::
 
     --cases 1000   per proposer
     --seed 0       of the random texts
