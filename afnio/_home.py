@@ -42,6 +42,9 @@ MAX_PENDING: Final = _limit("AFNIO_MAX_PENDING", 16_384)
 _UNWIND_S: Final = 2.0
 """Seconds to wait for cancelled work to let go."""
 
+_LONGEST_WAIT_S: Final = 1.0
+"""Seconds until a waiting thread looks whether it was interrupted."""
+
 STARTS_PER_TURN: Final = 4
 """Operations that start in one turn of the loop."""
 
@@ -67,8 +70,16 @@ class Gate:
         self._lock.release()
 
     def wait(self, timeout_s: float = -1) -> None:
-        """Wait until open, at most ``timeout_s`` seconds if that is not negative."""
-        self._lock.acquire(timeout=timeout_s)
+        """Wait until open, at most ``timeout_s`` seconds if that is not negative.
+
+        A signal that comes just before the lock starts to wait is seen only when it
+        ends; so no single wait is long.
+        """
+        if timeout_s >= 0:
+            self._lock.acquire(timeout=timeout_s)
+            return
+        while not self._lock.acquire(timeout=_LONGEST_WAIT_S):
+            pass
 
 
 class Home:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 import os
 import sys
@@ -27,13 +28,15 @@ __all__ = [
     "home",
     "outcome_of",
     "running_loop",
+    "site_asked",
     "spawn",
 ]
 
 T = TypeVar("T")
 
 _PACKAGE: Final = str(Path(__file__).parent) + os.sep
-_ASYNCIO: Final = str(Path(asyncio.__file__).parent) + os.sep
+_MACHINERY: Final = (str(Path(asyncio.__file__).parent) + os.sep, threading.__file__)
+"""Where threads and tasks begin: no code of the user's lies behind it."""
 _PENDING: Final = object()
 _order: Final = itertools.count(1)
 
@@ -46,9 +49,17 @@ def call_site() -> str:
     frame = sys._getframe(1)  # the documented way to read the stack
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
-    if frame.f_code.co_filename.startswith(_ASYNCIO):
+    if frame.f_code.co_filename.startswith(_MACHINERY):
         return ""
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+_site: Final = contextvars.ContextVar("afnio_site", default="")
+
+
+def site_asked() -> str:
+    """Return ``file:line`` of what started the present work; empty if not known."""
+    return _site.get()
 
 
 class Deferred(Generic[T]):
@@ -215,7 +226,14 @@ def spawn(
             Work that afnio itself waits for (users' functions) never blocks here.
     """
     deferred = Deferred() if deferred is None else deferred
-    home().spawn(deferred, coroutine, bounded=bounded)
+    here = home()
+    site = deferred.site or ("" if here.is_current() else call_site())
+    token = _site.set(site) if site else None
+    try:
+        here.spawn(deferred, coroutine, bounded=bounded)
+    finally:
+        if token is not None:
+            _site.reset(token)
     return deferred
 
 

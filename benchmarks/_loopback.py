@@ -7,16 +7,15 @@ request with 429 and ``Retry-After: 1``; ``/slow-100/busy-10/v1`` does both.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import count
 from typing import Final
+
+from benchmarks import _http
+from benchmarks._http import Answer, response
 
 BODY: Final = json.dumps(
     {
@@ -53,83 +52,27 @@ BODY: Final = json.dumps(
         "system_fingerprint": "fp_1",
     }
 ).encode()
-_LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_SETTING: Final = re.compile(rb"/(slow|busy)-(\d+)")
-
-
-def _response(status: str, body: bytes, *headers: str) -> bytes:
-    lines = [
-        f"HTTP/1.1 {status}",
-        "content-type: application/json",
-        "x-request-id: req-1",
-        f"content-length: {len(body)}",
-        *headers,
-    ]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-_OK: Final = _response("200 OK", BODY)
-_BUSY: Final = _response(
-    "429 Too Many Requests", b'{"error":{"message":"slow down"}}', "retry-after: 1"
+_SETTING: Final = re.compile(r"/(slow|busy)-(\d+)")
+_ID: Final = "x-request-id: req-1"
+_OK: Final = response(BODY, "200 OK", _ID)
+_BUSY: Final = response(
+    {"error": {"message": "slow down"}}, "429 Too Many Requests", _ID, "retry-after: 1"
 )
-
-
-class _Connection(asyncio.Protocol):
-    """Answers requests one by one, on connections that stay open."""
-
-    requests: Final[Counter[bytes]] = Counter()
-
-    def __init__(self) -> None:
-        self._received = b""
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        found = _LENGTH.search(head)
-        if not end or len(body) < (int(found[1]) if found else 0):
-            return
-        self._received = b""
-        path = head.split(b" ", 2)[1]
-        settings = {name: int(value) for name, value in _SETTING.findall(path)}
-        self.requests[path] += 1
-        every = settings.get(b"busy", 0)
-        refuse = every and self.requests[path] % every == 0
-        self._answer(_BUSY if refuse else _OK, settings.get(b"slow", 0) / 1000)
-
-    def _answer(self, response: bytes, after_s: float) -> None:
-        assert self._transport is not None
-        if after_s:
-            loop = asyncio.get_running_loop()
-            loop.call_later(after_s, self._transport.write, response)
-        else:
-            self._transport.write(response)
-
-
-async def _serve() -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=512)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
+_requests: Final[Counter[str]] = Counter()
 _names: Final = count(1)
 
 
-@contextmanager
-def running() -> Iterator[str]:
+def _handle(_method: str, path: str, _body: bytes) -> Answer:
+    settings = {name: int(value) for name, value in _SETTING.findall(path)}
+    _requests[path] += 1
+    every = settings.get("busy", 0)
+    refuse = every and _requests[path] % every == 0
+    return Answer(_BUSY if refuse else _OK, settings.get("slow", 0) / 1000)
+
+
+def running() -> AbstractContextManager[str]:
     """Run the server in a process of its own; yields its address."""
-    command = [sys.executable, "-m", "benchmarks._loopback"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        finally:
-            server.terminate()
+    return _http.running("benchmarks._loopback")
 
 
 def fresh(address: str, settings: str = "") -> str:
@@ -138,4 +81,4 @@ def fresh(address: str, settings: str = "") -> str:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    _http.serve(_handle)

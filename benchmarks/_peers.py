@@ -3,8 +3,8 @@
 ``python -m benchmarks._peers textgrad http://127.0.0.1:8000/v1`` prints the wall clock
 over the critical path of a few steps, as JSON. Each peer runs in a process of its own,
 with its cache in an empty folder, through its public interface. None is a dependency:
-each is measured if it is installed beside afnio, or in an environment of its own, in a
-folder of the peer's name below the one that ``AFNIO_PEERS`` names.
+each is measured if it is installed beside afnio, or in an environment of its own below
+the folder that ``AFNIO_PEERS`` names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from benchmarks._pace import SAMPLES, steps
 from benchmarks._report import Row
@@ -194,13 +194,20 @@ def trace(url: str) -> list[float]:
     return [ratio * 3 / 2 for ratio in steps(step, REPEAT)]
 
 
-PEERS: Final[dict[str, tuple[str, Callable[[str], list[float]]]]] = {
-    "textgrad": ("textgrad", textgrad),
-    "gepa (through dspy)": ("dspy", gepa),
-    "adalflow": ("adalflow", adalflow),
-    "trace": ("opto", trace),
+class _Peer(NamedTuple):
+    environment: str
+    """The folder of its environment below ``AFNIO_PEERS``."""
+    module: str
+    """What can be imported where it is installed."""
+    run: Callable[[str], list[float]]
+
+
+PEERS: Final[dict[str, _Peer]] = {
+    "textgrad": _Peer("textgrad", "textgrad", textgrad),
+    "gepa (through dspy)": _Peer("dspy", "dspy", gepa),
+    "adalflow": _Peer("adalflow", "adalflow", adalflow),
+    "trace": _Peer("trace", "opto", trace),
 }
-"""Name → the module it needs, and its step."""
 
 
 def rows(url: str) -> list[Row]:
@@ -231,20 +238,27 @@ def _row(name: str, url: str) -> Row:
                 check=True,
             )
         except (subprocess.SubprocessError, OSError) as error:
-            return Row(what, 0, "", 0, 0, f"failed: {type(error).__name__}")
+            return Row(what, 0, "", 0, 0, f"failed: {_last_words(error)}")
     took = sorted(json.loads(out.stdout.splitlines()[-1]))
     return Row(what, took[len(took) // 2], "x", took[0], took[-1], "")
 
 
+def _last_words(error: Exception) -> str:
+    """Return the last line that a peer wrote, which names its error."""
+    said = getattr(error, "stderr", None) or str(error)
+    text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    return text.strip().splitlines()[-1][:200]
+
+
 def _python(name: str) -> str | None:
     """Return the interpreter that can import a peer, if there is one."""
-    if find_spec(PEERS[name][0]) is not None:
+    peer, folder = PEERS[name], os.environ.get("AFNIO_PEERS")
+    if find_spec(peer.module) is not None:
         return sys.executable
-    folder = Path(os.environ.get("AFNIO_PEERS", "")) / name.split(maxsplit=1)[0]
-    own = folder / "bin" / "python"
-    return str(own) if "AFNIO_PEERS" in os.environ and own.exists() else None
+    own = Path(folder or "", peer.environment, "bin", "python")
+    return str(own) if folder and own.exists() else None
 
 
 if __name__ == "__main__":
-    measured = PEERS[sys.argv[1]][1](sys.argv[2])
+    measured = PEERS[sys.argv[1]].run(sys.argv[2])
     print("\n" + json.dumps(measured), flush=True)

@@ -20,10 +20,14 @@ from benchmarks._pace import SAMPLES, steps
 from benchmarks._world import PROMPT
 
 
-def with_afnio(url: str, repeat: int = 5) -> list[float]:
+def with_afnio(url: str, repeat: int = 5, http_client: Any = None) -> list[float]:
     """Make steps with Variables, a critic and TGD, through the official SDK."""
     model = OpenAI(
-        api_key="k", base_url=url, model="gpt-4o", limits=Limits(concurrency=SAMPLES)
+        api_key="k",
+        base_url=url,
+        model="gpt-4o",
+        limits=Limits(concurrency=SAMPLES),
+        http_client=http_client,
     )
 
     def step() -> None:
@@ -45,6 +49,11 @@ def with_afnio(url: str, repeat: int = 5) -> list[float]:
         return steps(step, repeat)
     finally:
         model.close()
+
+
+def with_aiohttp(url: str, repeat: int = 5) -> list[float]:
+    """Make the same steps through the SDK's client on aiohttp."""
+    return with_afnio(url, repeat, openai.DefaultAioHttpClient)
 
 
 def with_threads(url: str, repeat: int = 5) -> list[float]:

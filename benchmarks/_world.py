@@ -8,20 +8,19 @@ every answer to a task is ``WRONG``, every critique ``Be exact.`` and every new 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+
+from benchmarks import _http
+from benchmarks._http import Answer, completion, response
 
 LATENCY_S: Final = 0.1
 CRITIQUE: Final = "Be exact."
 PROMPT: Final = "Answer exactly."
 
-_LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _OUR_TAG: Final = re.compile(r"^<([\w-]+)>\nthe complete new text\n</\1>", re.MULTILINE)
 _DSPY_FIELD: Final = re.compile(r"\[\[ ## (\w+) ## \]\]")
 
@@ -69,18 +68,6 @@ _PEERS: Final[dict[str, str | Callable[[str], str]]] = {
 """What stands in requests of AdalFlow, Trace, TextGrad, DSPy, GEPA; what to answer."""
 
 
-def _chat_body(request: dict[str, Any]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": answer(request), "refusal": None}
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1_700_000_000,
-        "model": request["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 20, "completion_tokens": 8, "total_tokens": 28},
-    }
-
-
 def _responses_body(request: dict[str, Any]) -> dict[str, Any]:
     """Answer in the form of OpenAI's responses API, which AdalFlow asks."""
     said = {"type": "output_text", "text": answer(request), "annotations": []}
@@ -111,59 +98,21 @@ def _responses_body(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _response(request: dict[str, Any]) -> bytes:
-    make = _chat_body if "messages" in request else _responses_body
-    body = json.dumps(make(request)).encode()
-    head = (
-        "HTTP/1.1 200 OK",
-        "content-type: application/json",
-        f"content-length: {len(body)}",
-    )
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
-
-
-class _Connection(asyncio.Protocol):
-    """Answers requests one by one, on connections that stay open."""
-
-    def __init__(self) -> None:
-        self._received = b""
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        assert self._transport is not None
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        found = _LENGTH.search(head)
-        if not end or len(body) < (int(found[1]) if found else 0):
-            return
-        self._received = b""
-        response = _response(json.loads(body))
-        loop = asyncio.get_running_loop()
-        loop.call_later(LATENCY_S, self._transport.write, response)
-
-
-async def _serve() -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=512)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+def _handle(_method: str, _path: str, body: bytes) -> Answer:
+    request = json.loads(body)
+    if "messages" in request:
+        said = completion(request["model"], answer(request))
+    else:
+        said = _responses_body(request)
+    return Answer(response(said, "200 OK"), LATENCY_S)
 
 
 @contextmanager
 def running() -> Iterator[str]:
     """Run the server in a process of its own; yields its base URL."""
-    command = [sys.executable, "-m", "benchmarks._world"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
-        finally:
-            server.terminate()
+    with _http.running("benchmarks._world") as address:
+        yield f"{address}/v1"
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    _http.serve(_handle)

@@ -145,5 +145,5 @@ if __name__ == "__main__":
     except AfnioError as error:
         raise SystemExit(f"quickstart: {error}") from error
     except KeyboardInterrupt as stop:
-        print(f"\nquickstart: stopped; the program is as it was. {stop}")
+        print(f"\nquickstart: {stop or 'stopped before anything was tested'}")
         raise SystemExit(130) from None

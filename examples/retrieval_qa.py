@@ -60,7 +60,7 @@ model, critic, editor = choose_models(
 )
 agent = RetrievalQA(HANDBOOK, model, k=1)
 agent.instructions.requires_grad = False  # only the tool's description is tuned
-description = agent.agent.tools.search.description
+description = agent.search_description
 optimizer = TGD([description], model_client=editor)
 afnio.set_backward_model_client(critic)
 

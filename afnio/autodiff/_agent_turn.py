@@ -9,6 +9,7 @@ from afnio._text import cut_middle
 from afnio.autodiff._tool_calls import identified
 from afnio.errors import ContextLengthError, ReplyError
 from afnio.models import Reply, blocks
+from afnio.models._chat_client import ChatClient
 
 LEAST_RESULT: Final = 1_000
 """Characters below which a tool's result is not cut any more."""
@@ -17,7 +18,7 @@ Turn = dict[str, Any]
 
 
 async def ask(
-    client: Any, turns: list[Turn], index: int, args: Mapping[str, Any]
+    client: ChatClient, turns: list[Turn], index: int, args: Mapping[str, Any]
 ) -> tuple[Reply, ReplyError | None]:
     """Return the next reply, and what is wrong with its format, if anything.
 

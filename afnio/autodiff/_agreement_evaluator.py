@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Final
@@ -46,7 +46,7 @@ class Agreement:
         return f"{text}, n = {self.n}"
 
 
-def agreement(scores: Any, labels: Sequence[Any]) -> Agreement:
+def agreement(scores: Variable | Iterable[Any], labels: Iterable[Any]) -> Agreement:
     """Compare an evaluator's scores with labels, as categories.
 
     Args:
@@ -93,7 +93,7 @@ def agreement(scores: Any, labels: Sequence[Any]) -> Agreement:
     )
 
 
-def _column(scores: Any) -> list[Any]:
+def _column(scores: Variable | Iterable[Any]) -> list[Any]:
     if isinstance(scores, Variable):
         if scores.evidence:
             return [record.score for record in scores.evidence]

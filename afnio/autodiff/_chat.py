@@ -197,7 +197,9 @@ def is_demonstrations(message: Mapping[str, Any]) -> bool:
     return bool(message["role"] == DEMONSTRATIONS)
 
 
-def batch_size(messages: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]) -> Any:
+def batch_size(
+    messages: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
+) -> int | None:
     """Return the length that all batched data shares, or None without a batch.
 
     Raises:

@@ -17,6 +17,8 @@ from afnio.autodiff._prompts import (
     CRITIC_USER,
 )
 from afnio.errors import ContextLengthError, GradientCountError, ReplyError
+from afnio.models._response_format import object_schema
+from afnio.models._roles import get_backward_model_client
 from afnio.models._structured import json_object
 
 MAX_TRIES: Final = 3
@@ -132,20 +134,8 @@ def fair_share(sizes: Sequence[int], limit: int) -> int:
 
 def critic_schema(targets: Sequence[Target]) -> dict[str, Any]:
     """Return the response format: one text per target."""
-    names = [target.name for target in targets]
-    return {
-        "type": "json_schema",
-        "json_schema": {
-            "name": "feedback",
-            "strict": True,
-            "schema": {
-                "type": "object",
-                "properties": {name: {"type": "string"} for name in names},
-                "required": names,
-                "additionalProperties": False,
-            },
-        },
-    }
+    texts = {target.name: {"type": "string"} for target in targets}
+    return object_schema("feedback", texts)
 
 
 def parse_critic(reply: str | None, targets: Sequence[Target]) -> list[str]:
@@ -184,8 +174,6 @@ async def acriticize(
         ReplyError: Every reply was unusable; it carries the last one.
         GradientCountError: The last reply had other keys than asked for.
     """
-    from afnio.models import get_backward_model_client
-
     client = get_backward_model_client()
     schema = critic_schema(targets)
     limit, attempt = PROMPT_LIMIT, 1

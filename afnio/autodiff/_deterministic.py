@@ -19,8 +19,27 @@ from afnio.autodiff.function import FunctionNode, Op
 EvalFn = Callable[[Any, Any], Any]
 
 
+class KnowingEvaluator(Op):
+    """An evaluation of a prediction, its first argument, by a `Rule`."""
+
+    _user_code = True
+
+    @staticmethod
+    def wants_grad(needs: tuple[bool, ...], *args: Any) -> tuple[bool, ...]:
+        """Only the prediction can receive feedback."""
+        del args
+        return (needs[0], *(False for _ in needs[1:]))
+
+    @staticmethod
+    def backward(ctx: FunctionNode, *grads: Variable) -> tuple[Any, ...]:
+        """Write feedback on the prediction, without asking a model."""
+        (prediction,) = ctx.saved_variables
+        result = common.gradient(prediction, ctx.evidence, grads, ctx.write)
+        return (result, *(None for _ in ctx._counts[1:]))
+
+
 @evaluator
-class DeterministicEvaluator(Op):
+class DeterministicEvaluator(KnowingEvaluator):
     """Score each sample with a function of prediction and target.
 
     ``apply(prediction, target, eval_fn, eval_fn_purpose, success_fn=None,
@@ -44,8 +63,6 @@ class DeterministicEvaluator(Op):
         InputValueError: Lengths differ, or a purpose is empty.
     """
 
-    _user_code = True
-
     @staticmethod
     def plan(
         prediction: Variable,
@@ -60,15 +77,9 @@ class DeterministicEvaluator(Op):
         common.require_callable("eval_fn", eval_fn)
         common.require_callable("success_fn", success_fn, optional=True)
         common.require_words("eval_fn_purpose", eval_fn_purpose)
-        reduction = Reduction(reduction_fn, reduction_fn_purpose)  # type: ignore[arg-type]
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         common.validate(prediction, target, reduction)
         return common.roles_of(prediction)
-
-    @staticmethod
-    def wants_grad(needs: tuple[bool, ...], *args: Any) -> tuple[bool, ...]:
-        """Only the prediction can receive feedback."""
-        del args
-        return (needs[0], *(False for _ in needs[1:]))
 
     @staticmethod
     def forward(
@@ -85,15 +96,8 @@ class DeterministicEvaluator(Op):
         goal = target.data if isinstance(target, Variable) else target
         samples = common.pairs(prediction.data, goal)
         rule = Rule(eval_fn, common.words(eval_fn_purpose), success_fn)
-        reduction = Reduction(reduction_fn, common.words(reduction_fn_purpose))
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         return evaluate(ctx, prediction, samples, rule, reduction)
-
-    @staticmethod
-    def backward(ctx: FunctionNode, *grads: Variable) -> tuple[Any, ...]:
-        """Write feedback on the prediction, without asking a model."""
-        (prediction,) = ctx.saved_variables
-        result = common.gradient(prediction, ctx.evidence, grads, ctx.write)
-        return (result, *(None for _ in ctx._counts[1:]))
 
 
 @dataclass(frozen=True, slots=True)

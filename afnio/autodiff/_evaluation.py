@@ -25,7 +25,8 @@ class Reduction:
     """How the scores of a batch become one."""
 
     fn: Callable[[list[Any]], Any] | None
-    purpose: str | None
+    purpose: str | Variable | None
+    """What it computes, in words."""
 
 
 def roles_of(prediction: Variable) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from afnio._text import closest, shorten
 from afnio._variable import Variable
 from afnio.autodiff import _evaluation as common
-from afnio.autodiff._deterministic import DeterministicEvaluator, Rule, evaluate
+from afnio.autodiff._deterministic import KnowingEvaluator, Rule, evaluate
 from afnio.autodiff._evaluation import Reduction
 from afnio.autodiff._ops_common import known
 from afnio.autodiff.decorators import evaluator
@@ -47,7 +47,7 @@ run of it one space, ``unicode`` joins compatible characters (NFKC)."""
 
 
 @evaluator
-class ExactMatchEvaluator(DeterministicEvaluator):
+class ExactMatchEvaluator(KnowingEvaluator):
     """Score 1 where prediction and target are equal, else 0.
 
     ``apply(prediction, target, reduction_fn=sum, reduction_fn_purpose="summation",
@@ -73,7 +73,7 @@ class ExactMatchEvaluator(DeterministicEvaluator):
     """
 
     @staticmethod
-    def plan(  # type: ignore[override]
+    def plan(
         prediction: Variable,
         target: Any,
         reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
@@ -82,7 +82,7 @@ class ExactMatchEvaluator(DeterministicEvaluator):
         tolerance: Any = None,
     ) -> tuple[str, ...]:
         """Validate and return the roles of score and explanation."""
-        reduction = Reduction(reduction_fn, reduction_fn_purpose)  # type: ignore[arg-type]
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         common.validate_parts(prediction, reduction)
         normalizer(common.words(normalize))
         limit(common.words(tolerance))
@@ -93,7 +93,7 @@ class ExactMatchEvaluator(DeterministicEvaluator):
         return common.roles_of(prediction)
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: FunctionNode,
         prediction: Variable,
         target: Any,
@@ -108,7 +108,7 @@ class ExactMatchEvaluator(DeterministicEvaluator):
         )
         write = functools.partial(_write, str(prediction.role))
         rule = Rule(equal, "exact match", say=_say, write=write)
-        reduction = Reduction(reduction_fn, common.words(reduction_fn_purpose))
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         samples = _samples(prediction.data, common.words(target))
         return evaluate(ctx, prediction, samples, rule, reduction)
 

@@ -100,7 +100,7 @@ class Inputs:
                 jobs.append(value.job)
         return jobs
 
-    def frozen(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def snapshots(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments with every Variable as it is now."""
         copies = {id(variable): snapshot(variable) for variable in self.variables}
         args = tuple(_replace(arg, copies) for arg in self.args)

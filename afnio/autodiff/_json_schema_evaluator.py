@@ -12,7 +12,7 @@ from typing import Any, Final
 from afnio._text import fill, shorten
 from afnio._variable import Variable
 from afnio.autodiff import _evaluation as common
-from afnio.autodiff._deterministic import DeterministicEvaluator
+from afnio.autodiff._deterministic import KnowingEvaluator
 from afnio.autodiff._evaluation import Reduction
 from afnio.autodiff._evaluator_prompts import JSON_FEEDBACK
 from afnio.autodiff.decorators import evaluator
@@ -29,7 +29,7 @@ Check = Callable[[str], list[str]]
 
 
 @evaluator
-class JSONSchemaEvaluator(DeterministicEvaluator):
+class JSONSchemaEvaluator(KnowingEvaluator):
     """Score 1 where text is JSON that fits a schema, else 0.
 
     ``apply(prediction, schema, reduction_fn=sum, reduction_fn_purpose="summation")``.
@@ -52,20 +52,20 @@ class JSONSchemaEvaluator(DeterministicEvaluator):
     """
 
     @staticmethod
-    def plan(  # type: ignore[override]
+    def plan(
         prediction: Variable,
         schema: Any,
         reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
         reduction_fn_purpose: str | Variable | None = "summation",
     ) -> tuple[str, ...]:
         """Validate and return the roles of score and explanation."""
-        reduction = Reduction(reduction_fn, reduction_fn_purpose)  # type: ignore[arg-type]
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         common.validate_parts(prediction, reduction)
         checker(schema)
         return common.roles_of(prediction)
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: FunctionNode,
         prediction: Variable,
         schema: Any,
@@ -84,7 +84,7 @@ class JSONSchemaEvaluator(DeterministicEvaluator):
             else _record(check, index, item, name)
             for index, item in enumerate(column)
         )
-        reduction = Reduction(reduction_fn, common.words(reduction_fn_purpose))
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         return common.conclude(_PURPOSE, ctx.evidence, reduction, batch=batch, say=_say)
 
 

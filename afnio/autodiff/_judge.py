@@ -29,6 +29,7 @@ from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.function import FunctionNode, Op
 from afnio.autodiff.lm_ops import place_grads, require_client
 from afnio.errors import InputTypeError, InputValueError
+from afnio.models._chat_client import ChatClient
 
 _MESSAGES: Final = 1
 _PREDICTION: Final = 2
@@ -79,7 +80,7 @@ class LMJudgeEvaluator(Op):
 
     @staticmethod
     def plan(
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         messages: Any,
         prediction: Variable,
         target: Any = None,
@@ -107,7 +108,7 @@ class LMJudgeEvaluator(Op):
         common.require_callable("success_fn", success_fn, optional=True)
         if not isinstance(common.words(eval_mode), bool):
             raise InputTypeError(f"eval_mode must be a bool, got {shorten(eval_mode)}.")
-        reduction = Reduction(reduction_fn, reduction_fn_purpose)  # type: ignore[arg-type]
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         common.validate(prediction, target, reduction, optional=True)
         variables = [*_chat.variables_of(messages, inputs), prediction]
         targets = [target] if isinstance(target, Variable) else []
@@ -126,7 +127,7 @@ class LMJudgeEvaluator(Op):
     @staticmethod
     async def forward(
         ctx: FunctionNode,
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         messages: Any,
         prediction: Variable,
         target: Any = None,
@@ -164,7 +165,7 @@ class LMJudgeEvaluator(Op):
         )
         if size is None:
             return verdicts[0][0], verdicts[0][1]
-        reduction = Reduction(reduction_fn, common.words(reduction_fn_purpose))
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         scores = [score for score, _, _ in verdicts]
         total = await call_user(common.reduce_scores, scores, reduction)
         if reduction.fn is None:
@@ -240,7 +241,7 @@ def _prepare(
 
 
 async def _averdict(
-    client: Any,
+    client: ChatClient,
     sample: _chat.Sample | None,
     args: Mapping[str, Any],
     form: Form[tuple[Any, str]],
@@ -283,6 +284,6 @@ def _explain(records: tuple[Evidence, ...], reduction: Reduction, total: Any) ->
     lines = [f"{r.index}: {r.score} - {r.critique}" for r in records]
     lines.append(
         f"The judge's scores of {len(records)} samples were aggregated by "
-        f"{reduction.purpose} and gave the aggregated score: {total}."
+        f"{common.words(reduction.purpose)} and gave the aggregated score: {total}."
     )
     return "\n".join(lines)

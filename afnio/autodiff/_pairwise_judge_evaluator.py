@@ -30,6 +30,7 @@ from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.function import FunctionNode, Op
 from afnio.autodiff.lm_ops import require_client
 from afnio.errors import InputTypeError, InputValueError, TemplateError
+from afnio.models._chat_client import ChatClient
 
 _PREDICTION: Final = 2
 """Position among the arguments."""
@@ -75,7 +76,7 @@ class PairwiseJudgeEvaluator(Op):
 
     @staticmethod
     def plan(
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         messages: Any,
         prediction: Variable,
         target: Any,
@@ -98,7 +99,7 @@ class PairwiseJudgeEvaluator(Op):
             )
         if not isinstance(common.words(swap), bool):
             raise InputTypeError(f"swap must be a bool, got {shorten(swap)}.")
-        reduction = Reduction(reduction_fn, reduction_fn_purpose)  # type: ignore[arg-type]
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         common.validate(prediction, target, reduction)
         variables = [*_chat.variables_of(messages, inputs), prediction]
         targets = [target] if isinstance(target, Variable) else []
@@ -116,7 +117,7 @@ class PairwiseJudgeEvaluator(Op):
     @staticmethod
     async def forward(
         ctx: FunctionNode,
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         messages: Any,
         prediction: Variable,
         target: Any,
@@ -144,7 +145,7 @@ class PairwiseJudgeEvaluator(Op):
             )
         )
         ctx.save_for_backward(prediction)
-        reduction = Reduction(reduction_fn, common.words(reduction_fn_purpose))
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         batch = isinstance(prediction.data, list)
         finish = functools.partial(
             common.conclude, "pairwise", ctx.evidence, reduction, batch=batch, say=_say
@@ -223,7 +224,10 @@ def _render(
 
 
 async def _acompare(
-    client: Any, sample: _chat.Sample | None, args: Mapping[str, Any], swapped: bool
+    client: ChatClient,
+    sample: _chat.Sample | None,
+    args: Mapping[str, Any],
+    swapped: bool,
 ) -> _Round | None:
     if sample is None:
         return None

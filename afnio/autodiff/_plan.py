@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.autodiff.anomaly import is_anomaly_enabled
 from afnio.autodiff.graph import AccumulateGrad, GradientEdge, Node
 from afnio.errors import StateError
+
+if TYPE_CHECKING:
+    from afnio.autodiff._credit import Call
 
 
 @dataclass(slots=True)
@@ -112,7 +115,7 @@ def add_context(error: BaseException, node: Node) -> None:
         error.add_note(f"which sent: {_sent(call)}")
 
 
-def _sent(call: Any) -> str:
+def _sent(call: Call) -> str:
     samples = [sample for sample in call.samples if sample is not None]
     return (
         shorten([dict(turn) for turn in samples[0].messages], 400) if samples else "-"

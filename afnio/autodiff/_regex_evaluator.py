@@ -13,7 +13,7 @@ from typing import Any, Final
 from afnio._text import closest, fill, shorten
 from afnio._variable import Variable
 from afnio.autodiff import _evaluation as common
-from afnio.autodiff._deterministic import DeterministicEvaluator, Rule, evaluate
+from afnio.autodiff._deterministic import KnowingEvaluator, Rule, evaluate
 from afnio.autodiff._evaluation import Reduction
 from afnio.autodiff._evaluator_prompts import REGEX_FEEDBACK
 from afnio.autodiff._ops_common import known
@@ -35,7 +35,7 @@ _RELATIONS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 @evaluator
-class RegexEvaluator(DeterministicEvaluator):
+class RegexEvaluator(KnowingEvaluator):
     """Score 1 where a regular expression matches, else 0.
 
     ``apply(prediction, pattern, mode="search", reduction_fn=sum,
@@ -58,7 +58,7 @@ class RegexEvaluator(DeterministicEvaluator):
     """
 
     @staticmethod
-    def plan(  # type: ignore[override]
+    def plan(
         prediction: Variable,
         pattern: Any,
         mode: str | Variable = "search",
@@ -66,7 +66,7 @@ class RegexEvaluator(DeterministicEvaluator):
         reduction_fn_purpose: str | Variable | None = "summation",
     ) -> tuple[str, ...]:
         """Validate and return the roles of score and explanation."""
-        reduction = Reduction(reduction_fn, reduction_fn_purpose)  # type: ignore[arg-type]
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         common.validate_parts(prediction, reduction)
         _check_mode(common.words(mode))
         if not isinstance(pattern, Variable):
@@ -77,7 +77,7 @@ class RegexEvaluator(DeterministicEvaluator):
         return common.roles_of(prediction)
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: FunctionNode,
         prediction: Variable,
         pattern: Any,
@@ -95,7 +95,7 @@ class RegexEvaluator(DeterministicEvaluator):
             write=functools.partial(_write, how, str(prediction.role or "prediction")),
             show=attrgetter("pattern"),
         )
-        reduction = Reduction(reduction_fn, common.words(reduction_fn_purpose))
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         samples = common.pairs(prediction.data, wanted)
         return evaluate(ctx, prediction, samples, rule, reduction)
 

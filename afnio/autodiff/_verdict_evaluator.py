@@ -19,6 +19,8 @@ from afnio.autodiff._evaluator_prompts import (
 )
 from afnio.autodiff._prompts import JUDGE_REPAIR
 from afnio.errors import InputTypeError, InputValueError, ReplyError
+from afnio.models._chat_client import ChatClient
+from afnio.models._response_format import object_schema
 from afnio.models._sampling import next_index
 from afnio.models._stand_in import STAND_IN
 from afnio.models._structured import json_object
@@ -45,7 +47,7 @@ class Form(Generic[T]):
 
 
 async def ajudge(
-    client: Any, sample: Sample, args: Mapping[str, Any], form: Form[T]
+    client: ChatClient, sample: Sample, args: Mapping[str, Any], form: Form[T]
 ) -> tuple[T, str | None]:
     """Return what was read from the judge's reply on one sample, and the reply.
 
@@ -100,14 +102,7 @@ def constrained(
             "out, or set response_schema=False."
         )
     properties = {"explanation": {"type": "string", "description": WHY}, **form.schema}
-    schema = {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-    named = {"name": "verdict", "strict": True, "schema": schema}
-    return {**args, "response_format": {"type": "json_schema", "json_schema": named}}
+    return {**args, "response_format": object_schema("verdict", properties)}
 
 
 def _fields(reply: str | None, key: str) -> tuple[Any, str]:

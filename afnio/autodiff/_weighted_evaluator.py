@@ -65,7 +65,7 @@ class WeightedEvaluator(Op):
         weigh(weights, len(evaluations))
         _names(names, len(evaluations))
         first = evaluations[0][0]
-        reduction = Reduction(reduction_fn, reduction_fn_purpose)  # type: ignore[arg-type]
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         common.validate_parts(first, reduction)
         about = join_roles(
             str(score.role or "").removeprefix(_ROLE) for score, _ in evaluations
@@ -101,7 +101,7 @@ class WeightedEvaluator(Op):
         size = len(columns[0])
         ctx.evidence = tuple(_combine(parts[index::size]) for index in range(size))
         batch = size != 1 or any(isinstance(s.data, list) for s, _ in evaluations)
-        reduction = Reduction(reduction_fn, common.words(reduction_fn_purpose))
+        reduction = Reduction(reduction_fn, reduction_fn_purpose)
         return common.conclude(_PURPOSE, ctx.evidence, reduction, batch=batch, say=_say)
 
     @staticmethod

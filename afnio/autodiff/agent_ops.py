@@ -13,15 +13,16 @@ from afnio._variable import Variable
 from afnio.autodiff import _chat
 from afnio.autodiff._agent_prompts import LAST_TURN
 from afnio.autodiff._agent_turn import as_turn, ask
-from afnio.autodiff._credit import Call, aassign
+from afnio.autodiff._credit import Call
 from afnio.autodiff._tool_calls import ToolSpec, run_calls
 from afnio.autodiff._transcript import declared, readable
 from afnio.autodiff.function import FunctionNode, Op
-from afnio.autodiff.lm_ops import place_grads, places_of, prepare, require_client
+from afnio.autodiff.lm_ops import call_grads, places_of, prepare, require_client
 from afnio.autodiff.op_result import Rows, Turn
 from afnio.autodiff.stop_reasons import StopReason
 from afnio.errors import InputTypeError
 from afnio.models import blocks
+from afnio.models._chat_client import ChatClient
 from afnio.models._sampling import next_index
 
 __all__ = ["AgentLoop", "LoopSettings"]
@@ -88,7 +89,7 @@ class AgentLoop(Op):
 
     @staticmethod
     def plan(
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         messages: Any,
         inputs: Mapping[str, Any] | None,
         descriptions: Sequence[Variable],
@@ -109,7 +110,7 @@ class AgentLoop(Op):
     @staticmethod
     async def forward(
         ctx: FunctionNode,
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         messages: Any,
         inputs: Mapping[str, Any] | None,
         descriptions: Sequence[Variable],
@@ -139,11 +140,7 @@ class AgentLoop(Op):
     @staticmethod
     async def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
         """Return feedback on every tracked message, input and description."""
-        assert ctx.saved_variables is not None  # raises if a leaf has changed
-        grads_of = functools.partial(aassign, ctx.call, grad)
-        return await place_grads(
-            ctx, grads_of, positions=(_MESSAGES, _INPUTS, _DESCRIPTIONS)
-        )
+        return await call_grads(ctx, grad, (_MESSAGES, _INPUTS, _DESCRIPTIONS))
 
 
 def _role(messages: Sequence[Mapping[str, Any]]) -> str:
@@ -171,7 +168,7 @@ def declare(
 
 
 async def _converse(
-    client: Any,
+    client: ChatClient,
     tools: list[dict[str, Any]],
     settings: LoopSettings,
     sample: _chat.Sample | None,

@@ -13,16 +13,17 @@ from afnio._variable import Variable
 from afnio.autodiff._agent_turn import as_turn, ask
 from afnio.autodiff._chat import Sample
 from afnio.autodiff._content import filled, map_variables
-from afnio.autodiff._credit import Call, aassign
+from afnio.autodiff._credit import Call
 from afnio.autodiff._inputs import variables_in
 from afnio.autodiff._tool_calls import ToolSpec
 from afnio.autodiff._transcript import declared
 from afnio.autodiff.agent_ops import declare
 from afnio.autodiff.function import FunctionNode, Op
-from afnio.autodiff.lm_ops import place_grads, require_client
+from afnio.autodiff.lm_ops import call_grads, require_client
 from afnio.autodiff.op_result import Rows
 from afnio.errors import InputValueError, ReplyError
 from afnio.models import Reply
+from afnio.models._chat_client import ChatClient
 from afnio.models._sampling import next_index
 from afnio.models._structured import is_class, json_object
 
@@ -88,7 +89,7 @@ class Chat(Op):
 
     @staticmethod
     def plan(
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         variables: Sequence[Variable],
         threads: Sequence[Any],
         descriptions: Sequence[Variable],
@@ -105,7 +106,7 @@ class Chat(Op):
     @staticmethod
     async def forward(
         ctx: FunctionNode,
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         variables: Sequence[Variable],
         threads: Sequence[Any],
         descriptions: Sequence[Variable],
@@ -137,9 +138,7 @@ class Chat(Op):
     @staticmethod
     async def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
         """Return feedback on every tracked Variable and description."""
-        assert ctx.saved_variables is not None  # raises if a leaf has changed
-        grads_of = functools.partial(aassign, ctx.call, grad)
-        return await place_grads(ctx, grads_of, positions=(_VARIABLES, _DESCRIPTIONS))
+        return await call_grads(ctx, grad, (_VARIABLES, _DESCRIPTIONS))
 
 
 def _role(variables: Sequence[Variable]) -> str:
@@ -203,7 +202,7 @@ def _slots(part: Any) -> Iterator[Slot]:
 
 
 async def _answer(
-    client: Any,
+    client: ChatClient,
     tools: list[dict[str, Any]],
     settings: ChatSettings,
     sample: Sample | None,

@@ -244,7 +244,7 @@ class Op(Function):
     ) -> list[Pending]:
         job: Deferred[tuple[Any, ...]] = Deferred(cls.__name__, call_site())
         node._job = job
-        args, kwargs = inputs.frozen()
+        args, kwargs = inputs.snapshots()
         _dispatch.spawn(cls._compute(node, args, kwargs, jobs), job, bounded=True)
         if _dispatch.is_eager() and not _dispatch.is_on_loop():
             job.result()

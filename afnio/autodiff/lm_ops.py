@@ -14,6 +14,7 @@ from afnio.autodiff import _chat
 from afnio.autodiff._credit import Call, aassign
 from afnio.autodiff.function import FunctionNode, Op
 from afnio.errors import InputTypeError
+from afnio.models._chat_client import ChatClient
 from afnio.models._sampling import next_index
 
 _MESSAGES: Final = 1
@@ -49,7 +50,7 @@ class ChatCompletion(Op):
 
     @staticmethod
     def plan(
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         messages: Any,
         inputs: Mapping[str, Any] | None = None,
         strict: bool = False,
@@ -67,7 +68,7 @@ class ChatCompletion(Op):
     @staticmethod
     async def forward(
         ctx: FunctionNode,
-        forward_model_client: Any,
+        forward_model_client: ChatClient,
         messages: Any,
         inputs: Mapping[str, Any] | None = None,
         strict: bool = False,
@@ -105,9 +106,16 @@ class ChatCompletion(Op):
     @staticmethod
     async def backward(ctx: FunctionNode, grad: Variable) -> tuple[Any, ...]:
         """Return feedback on every tracked message and input."""
-        assert ctx.saved_variables is not None  # raises if a leaf has changed
-        grads_of = functools.partial(aassign, ctx.call, grad)
-        return await place_grads(ctx, grads_of, positions=(_MESSAGES, _INPUTS))
+        return await call_grads(ctx, grad, positions=(_MESSAGES, _INPUTS))
+
+
+async def call_grads(
+    ctx: FunctionNode, grad: Variable, positions: tuple[int, ...]
+) -> tuple[Any, ...]:
+    """Return what a critic says about the model call that is saved as ``ctx.call``."""
+    assert ctx.saved_variables is not None  # raises if a leaf has changed
+    grads_of = functools.partial(aassign, ctx.call, grad)
+    return await place_grads(ctx, grads_of, positions)
 
 
 async def place_grads(

@@ -13,6 +13,7 @@ import typer
 
 from afnio._terminal import printable
 from afnio.cli._command import command, print_json, say
+from afnio.cli._settings import default_cache
 from afnio.errors import InputValueError
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ app = typer.Typer(
 )
 
 File = Annotated[Path, typer.Argument(metavar="PATH", help="The cache file.")]
+Default = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="PATH",
+        help="The cache file; by default cache.sqlite where runs are kept.",
+    ),
+]
 Model = Annotated[str | None, typer.Option(help="Only entries of this model.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 
@@ -33,11 +41,11 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SIZES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
-def info(path: File, *, as_json: Json = False) -> None:
+def info(path: Default = None, *, as_json: Json = False) -> None:
     """Show how much is on file, by model, and what it cost."""
     from afnio.models._cache_admin import summarize
 
-    found = summarize(path)
+    found = summarize(path or default_cache())
     if as_json:
         print_json(asdict(found))
         return
@@ -56,7 +64,7 @@ def _info_lines(found: CacheInfo) -> Iterator[str]:
 
 
 def list_entries(
-    path: File,
+    path: Default = None,
     *,
     model: Model = None,
     contains: Annotated[
@@ -68,7 +76,9 @@ def list_entries(
     """List what is on file, the newest first."""
     from afnio.models._cache_admin import entries
 
-    found = entries(path, model=model, contains=contains, limit=limit)
+    found = entries(
+        path or default_cache(), model=model, contains=contains, limit=limit
+    )
     if as_json:
         print_json([_brief(entry) for entry in found])
         return

@@ -58,7 +58,8 @@ def diff(
     before: Annotated[
         str,
         typer.Argument(
-            help="A run, a checkpoint, an evaluation or a prompt's text file."
+            metavar="BEFORE",
+            help="A run, a checkpoint, an evaluation or a prompt's text file.",
         ),
     ],
     after: Annotated[

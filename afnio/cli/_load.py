@@ -186,13 +186,18 @@ def _makes_one(found: Any, *, has_model: bool) -> bool:
     return not params or (has_model and params <= set(MODEL_NAMES))
 
 
-def _made(maker: Callable[..., Any], spec: str, arguments: Mapping[str, Any]) -> Any:
+def _made(
+    maker: Callable[..., Any],
+    spec: str,
+    arguments: Mapping[str, Any],
+    what: str = "the program",
+) -> Any:
     try:
         inspect.signature(maker).bind(**arguments)
     except TypeError as error:
         raise InputTypeError(
             f"{spec} cannot be made without more arguments ({error}); name a function "
-            "without parameters that returns the program."
+            f"without parameters that returns {what}."
         ) from error
     return maker(**arguments)
 
@@ -237,7 +242,8 @@ def _samples(spec: str) -> Iterator[Any]:
             f"with {', '.join(sorted(readers))}, or FILE.py:NAME."
         )
     found = load_object(spec)
-    found = found() if isinstance(found, type) or inspect.isfunction(found) else found
+    if isinstance(found, type) or inspect.isfunction(found):
+        found = _made(found, spec, {}, "the data")
     if not hasattr(found, "__iter__") and not hasattr(found, "__getitem__"):
         raise InputTypeError(
             f"{spec} is {type(found).__name__}; expected a list of samples or a data "

@@ -56,9 +56,9 @@ def plan(
     reply: runs go to a temporary directory, but other files that it writes are written.
     AFNIO_PLAN=1 tells the script. A Trainer's checkpoints are temporary as well.
 
-    Calls are exact as far as they do not depend on replies, and a lower bound where an
-    optimizer tries candidates. Tokens and costs of the calls counted are likely figures
-    and upper bounds.
+    Calls are exact as far as they do not depend on replies. Where an optimizer tries
+    candidates they are an estimate, mostly too high. Tokens and costs of the calls
+    counted are likely figures and upper bounds.
 
     Examples:
       afnio plan train.py --epochs 3

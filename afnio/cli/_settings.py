@@ -112,13 +112,19 @@ class ModelOptions:
 
     def _cache(self) -> ReplyCache | None:
         from afnio.models import ReplyCache
-        from afnio.tracking.store import runs_root
 
         mode = self.cache or (Mode.READ_WRITE if self.cache_path else Mode.OFF)
         if mode is Mode.OFF:
             return None
-        path = self.cache_path or runs_root() / _CACHE_FILE
+        path = self.cache_path or default_cache()
         return ReplyCache(path, cast("CacheMode", mode.value))
+
+
+def default_cache() -> Path:
+    """Return the cache file that is meant where none is named."""
+    from afnio.tracking.store import runs_root
+
+    return runs_root() / _CACHE_FILE
 
 
 def raised(usd: float | None, calls: int | None) -> dict[str, str]:

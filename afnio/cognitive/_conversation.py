@@ -16,6 +16,7 @@ from afnio.autodiff.reply_ops import Pick, fields_of
 from afnio.autodiff.stop_reasons import BoolMask
 from afnio.errors import InputTypeError, InputValueError
 from afnio.models import Reply, ToolCall, blocks
+from afnio.models._chat_client import ChatClient
 
 if TYPE_CHECKING:
     from afnio.cognitive.modules.tool import Tool, Toolbox
@@ -27,7 +28,7 @@ MAX_RESULT_CHARS = 20_000
 
 
 def chat(
-    forward_model_client: Any,
+    forward_model_client: ChatClient,
     conversations: Sequence[Sequence[Mapping[str, Any]]],
     *,
     tools: Tools = (),

@@ -15,6 +15,7 @@ from afnio.cognitive._conversation import (
     last_replies,
     run_tools,
 )
+from afnio.models._chat_client import ChatClient
 
 __all__ = [
     "add",
@@ -68,7 +69,7 @@ def split(
 
 
 def chat_completion(
-    forward_model_client: Any,
+    forward_model_client: ChatClient,
     messages: MultiTurnMessages,
     inputs: Mapping[str, Any] | None = None,
     **completion_args: Any,
@@ -144,7 +145,7 @@ def exact_match_evaluator(
 
 
 def lm_judge_evaluator(
-    forward_model_client: Any,
+    forward_model_client: ChatClient,
     messages: MultiTurnMessages,
     prediction: Variable,
     target: Any = None,
@@ -187,7 +188,7 @@ def lm_judge_evaluator(
 
 
 def pairwise_judge_evaluator(
-    forward_model_client: Any,
+    forward_model_client: ChatClient,
     messages: MultiTurnMessages,
     prediction: Variable,
     target: Any,

@@ -73,7 +73,7 @@ class Parameter(Variable):
     def __init__(
         self,
         data: Data = None,
-        role: Any = None,
+        role: str | None = None,
         requires_grad: bool = True,
         *,
         name: str | None = None,
@@ -211,7 +211,7 @@ class Demonstrations(Parameter):
         data: Sequence[Sequence[str]] | None = None,
         *,
         fields: Sequence[str] = ("message",),
-        role: Any = "demonstrations",
+        role: str | None = "demonstrations",
         requires_grad: bool = True,
         max_demos: int | None = None,
         name: str | None = None,

@@ -49,7 +49,7 @@ class Turns(Parameter):
     def __init__(
         self,
         turns: str | Iterable[Any],
-        role: Any = "turns of the conversation",
+        role: str | None = "turns of the conversation",
         requires_grad: bool = True,
         **settings: Any,
     ) -> None:

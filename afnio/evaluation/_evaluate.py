@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -18,7 +24,7 @@ from afnio._variable import Variable
 from afnio.autodiff.grad_mode import no_grad
 from afnio.cognitive.modules.module import Module
 from afnio.errors import InputTypeError, InputValueError, ReplyError
-from afnio.evaluation._inputs import Caller, Columns, name_of, plain
+from afnio.evaluation._inputs import Caller, Columns, Fields, name_of, plain
 from afnio.evaluation._options import Options, OptionsGiven, options_from
 from afnio.evaluation._result import Evaluation, SampleResult, error_text
 from afnio.evaluation._scoring import DEFAULT, Evaluator, Scorer, as_number
@@ -157,6 +163,8 @@ class _StepJob:
 
     def prepare(self, sample: Any, index: int) -> Work:
         batch = default_collate([sample])
+        if isinstance(batch, dict):
+            batch = Fields(batch)
         inputs = self._columns.inputs_of(sample)
         result = SampleResult(
             index=index, key=_key(sample, index), inputs=plain(inputs)
@@ -164,6 +172,18 @@ class _StepJob:
         return Work(result, partial(self._run, batch, result))
 
     async def _run(self, batch: Any, result: SampleResult) -> SampleResult:
+        found, error = await outcome_of(self._ask(batch, result))
+        taken_apart = isinstance(batch, Fields) and batch.taken_apart
+        if error is None:
+            assert found is not None
+            if taken_apart and isinstance(found.target, str) and found.target in batch:
+                raise batch.mistaken(f"compared with {found.target!r}")
+            return found
+        if taken_apart and isinstance(error, Exception):
+            raise batch.mistaken(f"failed ({error_text(error)})") from error
+        raise error
+
+    async def _ask(self, batch: Any, result: SampleResult) -> SampleResult:
         raw = await call_step(self.program.test_step, batch, result.index)
         output = parse_output("test_step", raw)
         if output is None:

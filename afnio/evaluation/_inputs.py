@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,12 @@ from afnio.errors import InputTypeError, InputValueError
 _PAIR: Final = 2
 _INPUTS: Final = "inputs"
 """A parameter of this name takes all inputs as one dict."""
+
+
+_TARGET: Final = (
+    "Name the field with the right answer: target=… (afnio eval: --target …); where "
+    "there is none, target=None (--target ''). "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Columns:
         raise InputValueError(
             f"sample {index} is {shorten(repr(sample))}; expected a dict with a field "
             f"{self.target!r}, or a pair (input, target). For data without targets, "
-            "pass target=None."
+            "pass target=None (afnio eval: --target '')."
         )
 
     def inputs_of(self, sample: Any) -> Any:
@@ -55,11 +61,41 @@ class Columns:
                 raise InputValueError(
                     f"sample {index} has no field {name!r}; it has "
                     f"{shorten(', '.join(map(str, sample)))}. "
-                    f"{closest(name, map(str, sample))}"
+                    + (_TARGET if name == self.target else "")
+                    + closest(name, map(str, sample))
                 )
         names = self.fields or [name for name in sample if name != self.target]
         target = None if self.target is None else sample[self.target]
         return {str(name): sample[name] for name in names}, target
+
+
+class Fields(dict[Any, Any]):
+    """A dict batch that knows whether it was iterated over, as unpacking does.
+
+    Reading items, ``in``, ``items()`` and ``**`` are no iteration.
+
+    Attributes:
+        taken_apart: Whether it was.
+    """
+
+    taken_apart = False
+
+    def __iter__(self) -> Iterator[Any]:
+        self.taken_apart = True
+        return super().__iter__()
+
+    def mistaken(self, what: str) -> InputTypeError:
+        """Return the error of a step that took names of fields for values.
+
+        Args:
+            what: What it did with them.
+        """
+        names = ", ".join(repr(str(name)) for name in self.keys())
+        return InputTypeError(
+            f"test_step was given a dict with the fields {shorten(names)}, unpacked "
+            f"it, which gives their names, and {what}. Take batch[…] in test_step; or "
+            "pass samples as pairs (input, target)."
+        )
 
 
 class Caller:

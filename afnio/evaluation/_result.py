@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _FORMAT: Final = "afnio.evaluation"
 _VERSION: Final = 1
 _ERROR_LIMIT: Final = 500
+_ERROR_LINES: Final = 10
+"""Lines of an error that are kept after its first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +180,10 @@ def _sample(data: Mapping[str, Any]) -> SampleResult:
 
 
 def error_text(error: BaseException) -> str:
-    """Return an error's kind and message, on one line if it is short enough."""
-    words = shorten(error, _ERROR_LIMIT)
+    """Return an error's kind and message; long lines are cut, and so are long texts."""
+    words = str(error).strip()
+    head, *more = (shorten(line, _ERROR_LIMIT) for line in words.splitlines() or [""])
+    words = "\n".join([head, *(f"  {line}" for line in more[:_ERROR_LINES] if line)])
     if isinstance(error, SystemExit):
         words = f"sys.exit({words}) was called"
     return f"{type(error).__name__}: {words}"

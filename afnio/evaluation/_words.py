@@ -14,6 +14,8 @@ MAX_ERRORS: Final = 5
 """Different errors shown."""
 
 _CELL: Final = 100
+_ERROR: Final = 400
+"""Characters of an error's line."""
 
 
 def brief(value: Any, limit: int = _CELL) -> str:
@@ -34,8 +36,11 @@ def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:
     if counts:
         yield f"  {_count(len(evaluation.errors), 'sample')} without a score:"
     for message, count in counts[:MAX_ERRORS]:
-        first = next(e.index for e in evaluation.errors if _starts(e, message))
-        yield f"    {count} x {printable(shorten(message, 200))} (sample {first})"
+        first = next(e for e in evaluation.errors if _starts(e, message))
+        shown = printable(shorten(message, _ERROR))
+        yield f"    {count} x {shown} (sample {first.index})"
+        for line in (first.error or "").splitlines()[1:]:
+            yield f"        {printable(shorten(line, _ERROR))}"
     if len(counts) > MAX_ERRORS:
         yield f"    and {len(counts) - MAX_ERRORS} other errors"
     if used := _usage(evaluation):

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 import uuid
-import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 from afnio._text import shorten
+from afnio._warn import warn
 from afnio.errors import ModelError, ModelTimeoutError
 from afnio.models._batch_store import BatchStore, Job
 from afnio.models._messages import Reply, Request
@@ -280,11 +280,10 @@ class Jobs:
         self._store.finish(job.token, {})
         if (short := shorten(why, 200)) not in self._warned:
             self._warned.add(short)
-            warnings.warn(
+            warn(
                 f"a batch of {len(job.items)} calls {short} Its calls are made one by "
                 "one, at the full price.",
                 BatchWarning,
-                stacklevel=2,
             )
 
     @contextmanager

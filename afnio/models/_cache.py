@@ -1,24 +1,28 @@
 """Replies that were paid for once: a SQLite file of JSON values.
 
 Reads run on the event loop: they come from memory or from one indexed row, and in WAL
-mode no writer can block them. Writes go to a thread that commits whatever has queued up
+mode no writer can block them. The file is opened in a thread, where a lock may hold it
+up. Writes go to a thread that commits whatever has queued up
 in one transaction; a reply is handed out only after it is on record, so a run killed at
 any instant does not pay twice for what it has seen.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, NamedTuple, get_args
 
+from afnio._dispatch import in_thread
+from afnio._home import Outcome, outcome_of
+from afnio._warn import warn
 from afnio.errors import (
     AfnioError,
     FileFormatError,
@@ -38,6 +42,7 @@ from afnio.models._cache_writer import Writer
 from afnio.models._codec import decode_reply, encode_reply
 from afnio.models._counts import SampleCounts
 from afnio.models._keys import Key, differences, nearest
+from afnio.models._loop_local import LoopLocal
 from afnio.models._messages import Reply
 from afnio.models._settings import Applied, Setting
 from afnio.models._unicode import escaped
@@ -103,6 +108,7 @@ class ReplyCache:
         self._reader: tuple[int, sqlite3.Connection] | None = None
         self._inherited: tuple[int, sqlite3.Connection] | None = None
         self._writer: Writer | None = None
+        self._openings: LoopLocal[list[asyncio.Task[Outcome[None]]]] = LoopLocal(list)
 
     def __repr__(self) -> str:
         return f"ReplyCache({str(self.path)!r}, mode={self.mode!r})"
@@ -171,10 +177,9 @@ class ReplyCache:
             self._has_warned = True
         if not isinstance(error, AfnioError):
             error = unusable(self.path, error)
-        warnings.warn(
+        warn(
             f"replies are not kept, and will be paid for again in another run: {error}",
             CacheWarning,
-            stacklevel=2,
         )
 
     def _remember(self, key: Key, reply: Reply) -> None:
@@ -218,6 +223,29 @@ class ReplyCache:
                 "SELECT request FROM replies ORDER BY rowid DESC LIMIT ?", (_SEARCHED,)
             )
             return iter([row[0] for row in rows])
+
+    def _is_open(self) -> bool:
+        return self._reader is not None and self._reader[0] == os.getpid()
+
+    async def _opened(self) -> None:
+        """Open the file off the event loop; another process may have locked it.
+
+        Raises:
+            AfnioError: It cannot be opened; all who waited for it are told.
+        """
+        if self._is_open():
+            return
+        if not (openings := self._openings.get()):
+            opening = asyncio.ensure_future(outcome_of(in_thread(self._open)))
+            opening.add_done_callback(lambda _: openings.clear())
+            openings.append(opening)
+        _, error = await asyncio.shield(openings[0])
+        if error is not None:
+            raise error
+
+    def _open(self) -> None:
+        with self._lock:
+            self._connection()
 
     def _connection(self) -> sqlite3.Connection:
         """Return this process's reading connection; never one made before a fork."""

@@ -243,12 +243,21 @@ def _guarded(path: Path) -> Iterator[None]:
         raise damaged(path) from error
 
 
+def _model_of(request: Mapping[str, Any], reply: Mapping[str, Any]) -> str:
+    """Return the model's name; of a client that has none, what the client is called."""
+    asked = request["args"].get("model") or reply["model"]
+    client = request.get("client")
+    about = client if isinstance(client, Mapping) else {}
+    named = (about.get(field) for field in ("model", "name", "client", "provider"))
+    return str(asked or next(filter(None, named), "unknown"))
+
+
 def _entry(row: _Row) -> CacheEntry:
     request, reply = json.loads(row.request), json.loads(row.reply)
     usage = reply["usage"]
     return CacheEntry(
         key=row.key,
-        model=str(request["args"].get("model") or reply["model"] or "unknown"),
+        model=_model_of(request, reply),
         stored_at_s=row.stored_at,
         bytes=len(row.request.encode("utf-8", "surrogatepass"))
         + len(row.reply.encode("utf-8", "surrogatepass")),

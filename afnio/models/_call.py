@@ -66,7 +66,8 @@ async def call(
         use_cache: Whether a cache in force may be read and written.
         stand_in: The answer while a plan is made.
     """
-    cache = active_cache() if use_cache else None
+    if (cache := active_cache() if use_cache else None) is not None:
+        await cache._opened()
     if (planned := active_plan()) is not None:
         key = request_key(client.identity, request)
         reply = planned.answer(client, request, (cache, key), stand_in)

@@ -16,7 +16,11 @@ from afnio.models._retry import RetryPolicy
 
 
 class SdkOptions(TypedDict, total=False):
-    """Further settings of a client; what is not ours goes to the SDK as it is."""
+    """Further settings of a client; what is not ours goes to the SDK as it is.
+
+    ``http_client`` is an ``AsyncClient``, or a class or function that makes one: then
+    each event loop has one of its own, and a client that was closed opens another.
+    """
 
     organization: str | None
     project: str | None
@@ -31,6 +35,8 @@ class SdkOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     usage: Mapping[str, Any] | None
 
+
+_BASIC: Final = "Basic "
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "api_key": (str,),
@@ -70,10 +76,12 @@ def check_settings(
     for header, value in (options.get("default_headers") or {}).items():
         _check_header(who, f"the default header {header!r}", value)
     client = options.get("http_client")
-    if client is not None and not hasattr(client, "aclose"):
+    is_maker = callable(client) and not isinstance(client, type)
+    if client is not None and not is_maker and not hasattr(client, "aclose"):
+        kind = client if isinstance(client, type) else type(client)
         raise InputTypeError(
-            f"http_client is {type(client).__name__}; expected an AsyncClient: "
-            "afnio's calls are asynchronous inside, also those of blocking methods."
+            f"http_client is {kind.__name__}; expected an AsyncClient, or what makes "
+            "one: afnio's calls are asynchronous inside, those of blocking methods too."
         )
 
 
@@ -192,16 +200,37 @@ def check_timeout(timeout: Any) -> None:
 def secrets_of(url: str, options: Mapping[str, Any]) -> list[str]:
     """Return what no error may show of an address and settings, as it is sent."""
     parts = urlsplit(url)
-    userinfo = unquote(parts.netloc.rpartition("@")[0])
     found = [value for _, value in parse_qsl(parts.query)]
     found += [value.partition("=")[2] for value in parts.query.split("&")]
-    if userinfo:
+    if userinfo := unquote(parts.netloc.rpartition("@")[0]):
         found += [userinfo, userinfo.partition(":")[2]]
-        found.append(b64encode(userinfo.encode("utf-8", "surrogatepass")).decode())
+        found += [value[len(_BASIC) :] for value in split_login(url, None)[1].values()]
     found.append(options.get("auth_token") or "")
     for name in ("default_headers", "default_query"):
         found += map(str, (options.get(name) or {}).values())
     return [value for value in found if value]
+
+
+def split_login(
+    url: str, headers: Mapping[str, str] | None
+) -> tuple[str, dict[str, str]]:
+    """Return ``url`` without user and password, and ``headers`` with them instead.
+
+    HTTP libraries send the same header, but they also write the address to their log.
+
+    Examples:
+        >>> split_login("https://me:pw@host/v1", None)
+        ('https://host/v1', {'Authorization': 'Basic bWU6cHc='})
+    """
+    parts, given = urlsplit(url), dict(headers or {})
+    userinfo, _, host = parts.netloc.rpartition("@")
+    if not userinfo:
+        return url, given
+    user, _, password = userinfo.partition(":")
+    login = f"{unquote(user)}:{unquote(password)}".encode("utf-8", "surrogatepass")
+    kept = {k: v for k, v in given.items() if k.lower() != "authorization"}
+    header = _BASIC + b64encode(login).decode()
+    return urlunsplit(parts._replace(netloc=host)), {**kept, "Authorization": header}
 
 
 def query_of(url: str) -> dict[str, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Token
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from afnio._loop import home
 from afnio.errors import InputTypeError, InputValueError, StateError
 from afnio.models._amounts import input_tokens, output_tokens, typical_tokens
 from afnio.models._cache import ReplyCache
@@ -88,6 +90,8 @@ class Plan:
         self._rows: dict[tuple[str, str], PlannedCalls] = {}
         self._seen: set[str] = set()
         self._copies: dict[int, tuple[SampleCounts, SampleCounts]] = {}
+        self._undone: dict[int, tuple[object, Callable[[], None]]] = {}
+        self._numbers = itertools.count(1)
         self._token: Token[Plan | None] | None = None
 
     def __enter__(self) -> Self:
@@ -106,9 +110,16 @@ class Plan:
     ) -> None:
         assert self._token is not None
         token, self._token = self._token, None
-        _plan._override.reset(token)
-        if _plan.default is self:
-            _plan.apply(None)
+        try:
+            if kind is None:
+                _await_pending()
+        finally:
+            _plan._override.reset(token)
+            if _plan.default is self:
+                _plan.apply(None)
+            for _, undo in reversed(self._undone.values()):
+                undo()
+            self._undone.clear()
 
     def __str__(self) -> str:
         return table(self)
@@ -186,6 +197,15 @@ class Plan:
                 found = self._copies[id(counts)] = (counts, counts.copy())
         return found[1]
 
+    def next_number(self) -> int:
+        """Return a number of its own for a stand-in, from 1."""
+        return next(self._numbers)
+
+    def undo_after(self, owner: object, undo: Callable[[], None]) -> None:
+        """Call ``undo`` at the end of the plan; the first one of each owner counts."""
+        with self._lock:
+            self._undone.setdefault(id(owner), (owner, undo))
+
     def _likely(self, role: str) -> int:
         given = self._reply_tokens
         return given if isinstance(given, int) else given.get(role, _REPLY_TOKENS)
@@ -219,12 +239,16 @@ def plan(
     asked for, and noted by role and model. A cache in force is read, so what it would
     answer is not counted as a call. Budgets, limits and usage notice nothing.
 
+    The block waits at its end for what it has dispatched. Parameters, optimizers and a
+    Trainer then are what they were before; feedback in ``grad`` stays.
+
     The number of calls is exact as far as it does not depend on replies: stand-ins are
     wrong answers, so a critic is asked about every sample; replies are taken to be
     usable at the first attempt; what runs only after a success may be missing. Where an
-    optimizer tries candidates the number is a lower bound: a stand-in for a rewrite may
-    be refused before it is tried, and its evaluation is then not counted. Input
-    tokens are counted in bytes: at most one token per byte, likely one for four.
+    optimizer tries candidates the number is an estimate, mostly too high: every rewrite
+    is taken to be new and usable, and at equal scores it passes every gate, so that no
+    evaluation stops early. Input tokens are counted in bytes: at most one token per
+    byte, likely one for four.
     Replies have at most ``max_tokens`` (or the client's ``default_max_tokens``), and
     likely ``reply_tokens``; prompts that quote earlier replies are as long as that.
 
@@ -253,6 +277,14 @@ def plan(
         if count < 1:
             raise InputValueError(f"reply_tokens is {count}; expected 1 or more.")
     return Plan(reply_tokens, everywhere=everywhere)
+
+
+def _await_pending() -> None:
+    """Wait for what is pending, so that it is counted; its errors are its readers'."""
+    here = home()
+    if not here.is_current() and not here.lane.is_awaited():
+        for deferred in here.in_flight():
+            deferred.wait()
 
 
 def _row(

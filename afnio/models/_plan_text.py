@@ -17,9 +17,9 @@ _NOTE: Final = (
     "Likely figures; the most that the calls counted can be stands in brackets. "
     "Nothing was sent."
 )
-_LOWER_BOUND: Final = (
-    "The number of calls is a lower bound if an optimizer tries candidates: stand-ins "
-    "for rewrites\nmay be refused before they are tried. A budget caps the real run."
+_ESTIMATE: Final = (
+    "If an optimizer tries candidates, the number of calls is an estimate, mostly too "
+    "high:\nas if each candidate were evaluated to the end. A budget caps the real run."
 )
 _CENT: Final = 0.01
 
@@ -37,7 +37,7 @@ def table(plan: Plan) -> str:
     lines.insert(1, "  ".join("-" * width for width in widths))
     lines += ["", _NOTE]
     if any(row.role == "optimizer" for row in rows):
-        lines.append(_LOWER_BOUND)
+        lines.append(_ESTIMATE)
     lines += [
         f"No price is known for {shorten(name)!r}: set one with "
         f"client.set_price({shorten(name)!r}, input=…, output=…)."

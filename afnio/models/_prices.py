@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from afnio._warn import warn
 from afnio.models._checks import check_number
 from afnio.models._price_list import PriceList
 from afnio.models._usage import Usage
@@ -123,10 +123,9 @@ class PriceBook:
             if name in self._warned:
                 return
             self._warned.add(name)
-        warnings.warn(
+        warn(
             f"no price is known for model {name!r}: its calls count as $0. "
             f"Set one with client.set_price({name!r}, input=…, output=…), in US "
             "dollars per million tokens.",
             UnknownPriceWarning,
-            stacklevel=3,
         )

@@ -22,13 +22,7 @@ from afnio.errors import (
     MissingExtraError,
     ModelTimeoutError,
 )
-from afnio.models._answers import (
-    Answer,
-    TakeEvent,
-    read_body,
-    request_id,
-    take_event,
-)
+from afnio.models._answers import Answer, TakeEvent, read_body, request_id, take_event
 from afnio.models._client_settings import (
     SdkOptions,
     check_settings,
@@ -38,6 +32,7 @@ from afnio.models._client_settings import (
     is_self_hosted,
     query_of,
     secrets_of,
+    split_login,
     without_credentials,
 )
 from afnio.models._faults import (
@@ -220,7 +215,11 @@ class SdkModel(ChatCompletionModel):
             options["api_key"] = key
         if self._timeout is not None:
             options["timeout"] = self._timeout
-        client = make(base_url=self._url.reveal(), max_retries=0, **options)
+        if callable(make_http := options.get("http_client")):
+            options["http_client"] = make_http()
+        url = self._url.reveal()
+        url, headers = split_login(url, options.pop("default_headers", None))
+        client = make(base_url=url, default_headers=headers, max_retries=0, **options)
         if options.get("http_client") is None:
             quicken(getattr(client, "_client", None))
         prepare(client)

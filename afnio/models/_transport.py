@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+from afnio.models._cork import CorkedBackend
+
 _SWEEP_S: Final = 1.0
 """Seconds between looks at connections that nobody has used."""
 
@@ -20,13 +22,15 @@ def quicken(http_client: Any) -> None:
     """Give ``http_client``, an SDK's, a pool of ours; leave unknown kinds as they are.
 
     Its connections, and so TLS, proxies and timeouts, are still made and served by the
-    library.
+    library; they write each request in one piece.
     """
     transport = getattr(http_client, "_transport", None)
     pool = getattr(transport, "_pool", None)
     create = getattr(pool, "create_connection", None)
     if create is None or getattr(pool, "_http2", True):
         return
+    if (backend := getattr(pool, "_network_backend", None)) is not None:
+        pool._network_backend = CorkedBackend(backend)  # type: ignore[union-attr]
     transport._pool = Pool(create)  # type: ignore[union-attr]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,16 +11,22 @@ from typing import Any, Final, TypeAlias
 
 from afnio._dispatch import call_user
 from afnio._text import shorten
-from afnio.errors import InputTypeError, InputValueError, StateError
+from afnio.errors import InputTypeError, StateError
 from afnio.models._checks import check_number
-from afnio.models._keys import canonical
-from afnio.models._messages import Messages, Reply, Request
+from afnio.models._messages import Reply, Request
 from afnio.models._recorded import Double, RecordedModel
+from afnio.models._scripts import edits, feedback, in_tags, rewriting, text_of
 from afnio.models._stream import Emit
-from afnio.models._structured import json_schema
 from afnio.models._usage import Usage
 
-__all__ = ["RecordedModel", "ScriptedModel", "edits", "feedback", "in_tags"]
+__all__ = [
+    "RecordedModel",
+    "ScriptedModel",
+    "edits",
+    "feedback",
+    "in_tags",
+    "rewriting",
+]
 
 Answer: TypeAlias = str | Reply | Exception | None
 Replies: TypeAlias = (
@@ -30,9 +35,6 @@ Replies: TypeAlias = (
 
 _BYTES_PER_TOKEN: Final = 4
 _WORD: Final = re.compile(r"\s*\S+|\s+")
-_ASKED_TAG: Final = re.compile(
-    r"^<([\w-]+)>\nthe complete new text\n</\1>$", re.MULTILINE
-)
 
 
 class ScriptedModel(Double):
@@ -103,93 +105,6 @@ class ScriptedModel(Double):
         return reply
 
 
-def in_tags(text: str) -> Callable[..., str]:
-    r"""Return a script that answers an optimizer's every request with ``text``.
-
-    Optimizers ask for the new text between tags of their own choice, new ones in each
-    request; the script reads them there.
-
-    Raises:
-        StateError: (by the model) A request asks for no text between tags.
-
-    Examples:
-        >>> request = "Answer so:\n<new>\nthe complete new text\n</new>"
-        >>> model = ScriptedModel(in_tags("Be brief."))
-        >>> model.chat([{"role": "user", "content": request}])
-        '<new>\nBe brief.\n</new>'
-    """
-
-    def answer(messages: Messages, **_args: Any) -> str:
-        for message in reversed(messages):
-            if asked := _ASKED_TAG.findall(_text(message)):
-                return f"<{asked[-1]}>\n{text}\n</{asked[-1]}>"
-        raise StateError(
-            "in_tags() answers requests for a new text between tags; this one ends in: "
-            f"{shorten(_text(messages[-1]))!r}"
-        )
-
-    return answer
-
-
-def edits(*changes: str | tuple[str, str]) -> str:
-    r"""Return the reply of an optimizer's model that proposes edits.
-
-    Args:
-        *changes: A text to add at the end, or a pair of what to replace and by what; an
-            empty replacement deletes.
-
-    Raises:
-        InputValueError: There is none.
-        InputTypeError: One is neither.
-
-    Examples:
-        >>> edits("Be brief.")
-        '{"edits": [{"action": "add", "find": "", "text": "Be brief."}]}'
-        >>> model = ScriptedModel(edits(("kind", "polite"), ("Shout.", "")))
-    """
-    if not changes:
-        raise InputValueError("edits() needs at least one edit.")
-    return json.dumps({"edits": [_as_edit(change) for change in changes]})
-
-
-def _as_edit(change: Any) -> dict[str, str]:
-    if isinstance(change, str):
-        return {"action": "add", "find": "", "text": change}
-    pair = list(change) if isinstance(change, (tuple, list)) else []
-    if [type(part) for part in pair] != [str, str]:
-        raise InputTypeError(
-            "an edit is a text to add, or a pair (find, replacement); got "
-            f"{type(change).__name__}: {shorten(change)}."
-        )
-    find, text = pair
-    return {"action": "replace" if text else "delete", "find": find, "text": text}
-
-
-def feedback(text: str) -> Callable[..., str]:
-    """Return a script that answers every critic request with ``text`` on each input.
-
-    A request for a JSON object gets one with ``text`` under each required key; any
-    other request gets ``text`` itself. Empty text means: nothing to improve.
-
-    Examples:
-        >>> schema = {"type": "object", "required": ["input_1"]}
-        >>> wanted = {"type": "json_schema", "json_schema": {"schema": schema}}
-        >>> model = ScriptedModel(feedback("Be brief."))
-        >>> question = [{"role": "user", "content": "What is wrong?"}]
-        >>> model.chat(question, response_format=wanted)
-        '{"input_1": "Be brief."}'
-    """
-
-    def answer(_messages: Messages, **args: Any) -> str:
-        schema = json_schema(args.get("response_format"))
-        if schema is None:
-            return text
-        names = schema.get("required", ())
-        return json.dumps(dict.fromkeys(names, text), ensure_ascii=False)
-
-    return answer
-
-
 def _script(replies: Replies) -> Callable[[Request], Any]:
     """Return the function that finds the answer to a request."""
     if isinstance(replies, (str, Reply)):
@@ -226,8 +141,8 @@ class _InOrder:
 
 
 def _matching(answers: Mapping[str, Answer], request: Request) -> Answer:
-    last = _text(request.messages[-1])
-    everything = "\n".join(map(_text, request.messages))
+    last = text_of(request.messages[-1])
+    everything = "\n".join(map(text_of, request.messages))
     for text in (last, everything):
         for key, answer in answers.items():
             if key and key in text:
@@ -242,12 +157,7 @@ def _matching(answers: Mapping[str, Answer], request: Request) -> Answer:
 
 def _describe(request: Request) -> str:
     last = request.messages[-1]
-    return f"a {request.role} call ending in {last['role']}: {shorten(_text(last))!r}"
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    content = message.get("content")
-    return content if isinstance(content, str) else canonical(content)
+    return f"a {request.role} call ending in {last['role']}: {shorten(text_of(last))!r}"
 
 
 def _as_reply(answer: Any, request: Request) -> Reply:
@@ -258,7 +168,7 @@ def _as_reply(answer: Any, request: Request) -> Reply:
             f"the script answered with {type(answer).__name__}; expected a text, a "
             "Reply or an exception."
         )
-    prompt = sum(len(_text(message)) for message in request.messages)
+    prompt = sum(len(text_of(message)) for message in request.messages)
     usage = Usage(
         input_tokens=_tokens(prompt), output_tokens=_tokens(len(answer or ""))
     )

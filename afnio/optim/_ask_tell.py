@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from afnio._dispatch import on_loop, run_sync
+from afnio._variable import Variable
 from afnio.errors import StateError
 from afnio.optim._asked import (
     Pending,
@@ -31,6 +34,21 @@ class AskTell(Optimizer):
 
     _ledger: Ledger
     _pending: Pending | None = None
+    _candidates: list[Candidate]
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """Every accepted candidate, oldest first.
+
+        What a frozen parameter holds stands in all of them; the scores of those that
+        held something else are of another program, and left out.
+        """
+        params = self._params()
+        return [_pinned(one, params) for one in self._candidates]
+
+    @candidates.setter
+    def candidates(self, found: list[Candidate]) -> None:
+        self._candidates = found
 
     def ask(self) -> list[Candidate]:
         """Propose candidates, for somebody else to evaluate; the other half of `step`.
@@ -132,3 +150,14 @@ class AskTell(Optimizer):
 
     def _commit(self, work: Round) -> None:
         raise NotImplementedError
+
+
+def _pinned(candidate: Candidate, params: Sequence[Variable]) -> Candidate:
+    """Return a candidate with what the frozen parameters hold."""
+    values = tuple(
+        value if param.requires_grad else param.data
+        for param, value in zip(params, candidate.values, strict=False)
+    )  # a group may have been added since
+    if values == candidate.values:
+        return candidate
+    return replace(candidate, values=values, scores={})

@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from afnio._dispatch import gather
 from afnio._text import fill
 from afnio.errors import RewriteRefused
+from afnio.models._chat_client import ChatClient
+from afnio.models._response_format import object_schema
 from afnio.optim._catalogue_prompts import (
     CRITIQUE_CONTRACT,
     CRITIQUE_SYSTEM,
@@ -24,7 +26,6 @@ from afnio.optim._question import (
     Answer,
     Question,
     answered,
-    object_schema,
     read_object,
 )
 from afnio.optim._racing import Entrant, evaluate
@@ -34,9 +35,9 @@ from afnio.optim.pools import Candidate
 from afnio.optim.proposers import Paraphrase
 
 if TYPE_CHECKING:
+    from afnio.optim._engine import Search
+    from afnio.optim._trials import Trials
     from afnio.optim.beam_tgd import BeamTGD
-
-_EVERYTHING: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ class _Family:
 class BeamRound(Round):
     """Widens every parent by critiques, and narrows the lot by a screen."""
 
-    def __init__(self, search: Any, closure: Any, trials: Any) -> None:
+    def __init__(self, search: Search, closure: Any, trials: Trials) -> None:
         super().__init__(search, closure, trials)
-        self.options = cast("BeamTGD", search)
+        self.preset = cast("BeamTGD", search)
         self.families: list[_Family] = []
 
     # -- wider ---------------------------------------------------------------------
@@ -61,16 +62,14 @@ class BeamRound(Round):
         self, parent: Candidate, findings: Findings | None, jobs: Sequence[Job]
     ) -> None:
         """Add a draft for every critique that will be asked for."""
-        for group in range(self.options.groups):
+        for group in range(self.preset.groups):
             chosen = tuple(
-                _of_group(job, group, self.options.group_size) for job in jobs
+                _of_group(job, group, self.preset.group_size) for job in jobs
             )
             shown = [job.task.failures for job in chosen]
             if group and not any(shown):
                 break
-            drafts = [
-                self._new(parent, findings) for _ in range(self.options.critiques)
-            ]
+            drafts = [self._new(parent, findings) for _ in range(self.preset.critiques)]
             self.families.append(_Family(chosen, drafts))
 
     def _new(self, parent: Candidate, findings: Findings | None) -> Draft:
@@ -81,8 +80,7 @@ class BeamRound(Round):
             findings=findings,
             proposer=self.parts.proposer,
         )
-        self.drafts.append(draft)
-        self.proposed += 1
+        self._enter(draft)
         return draft
 
     async def _propose(self) -> None:
@@ -93,7 +91,7 @@ class BeamRound(Round):
             self._vary(draft, number)
             for draft in rewrites
             if not draft.fate
-            for number in range(self.options.paraphrases)
+            for number in range(self.preset.paraphrases)
         ]
         await ask_all(variations, [*self.candidates, *rewrites])
         for draft in variations:
@@ -102,7 +100,7 @@ class BeamRound(Round):
     async def _criticise(self, family: _Family) -> None:
         """Give every draft a critique to answer to; some may get none."""
         count = len(family.drafts)
-        critic = self.options.critic
+        critic = self.preset.critic
         answers = await gather(_critiques(job, count, critic) for job in family.jobs)
         for place, draft in enumerate(family.drafts):
             draft.jobs = [
@@ -135,7 +133,7 @@ class BeamRound(Round):
 
     async def _screened(self) -> None:
         """Drop the drafts that the screen does not let through."""
-        screen, wanted = self.options.screen, self.parts.parents
+        screen, wanted = self.preset.screen, self.parts.parents
         alive = {draft.number: draft.enter(self.params) for draft in self._alive()}
         if screen is None or len(alive) <= wanted:
             return
@@ -159,13 +157,14 @@ class BeamRound(Round):
 
 def _of_group(job: Job, group: int, size: int) -> Job:
     """Return the job with the failures of a group only."""
-    unlimited = replace(job.task.options, failures=_EVERYTHING)
-    failures, _ = split_evidence(job.grads, unlimited)
+    failures, _ = split_evidence(job.grads)
     shown = failures[group * size : (group + 1) * size]
     return replace(job, task=replace(job.task, failures=shown, successes=()))
 
 
-async def _critiques(job: Job, count: int, client: Any) -> Answer[list[str]]:
+async def _critiques(
+    job: Job, count: int, client: ChatClient | None
+) -> Answer[list[str]]:
     """Ask why a text leads to failures; a client of its own gets no group's options."""
     number = "one reason" if count == 1 else f"{count} reasons"
     turns = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from afnio.optim._prompts import REQUEST
 from afnio.optim._search_prompts import MATERIAL
 
 _NO_ORDERS: Final = (
@@ -142,21 +143,11 @@ the runs. If the text has the rule already, state it more precisely. Keep the la
 of the text."""
 )
 
-RULE_USER: Final = """\
+RULE_USER: Final = f"""\
 Write a rule to add to the current text. The successful example is the better run, the \
 failed one the worse run.
 
-{role}
-
-{current}
-
-{feedback}
-
-{history}
-
-{constraints}
-
-{reply}"""
+{REQUEST}"""
 
 RULE_CONTRACT: Final = """\
 Answer with one JSON object and nothing else, of this form:

@@ -8,6 +8,7 @@ from typing import Any
 
 from afnio._text import closest, shorten
 from afnio.errors import InputTypeError, InputValueError
+from afnio.models._chat_client import ChatClient
 
 
 def require_int(name: str, value: Any, least: int) -> int:
@@ -71,7 +72,7 @@ def require_word(name: str, value: Any, known: Iterable[str]) -> str:
     return str(value)
 
 
-def require_client(name: str, value: Any) -> Any:
+def require_client(name: str, value: Any) -> ChatClient | None:
     """Return an option that must be a chat client, or None.
 
     Raises:
@@ -81,7 +82,8 @@ def require_client(name: str, value: Any) -> Any:
         raise InputTypeError(
             f"{name} must be a chat client of afnio.models, got {type(value).__name__}."
         )
-    return value
+    client: ChatClient | None = value
+    return client
 
 
 def require_part(name: str, value: Any, kind: type, needs: str) -> None:

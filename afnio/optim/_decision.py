@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from afnio.errors import InputValueError
+from afnio.models._plan import active_plan
 from afnio.optim._statistics import (
     mean_difference,
     paired_interval,
@@ -89,11 +90,14 @@ def check_ties(ties: str) -> None:
 
 
 def verdict(weighed: dict[str, Any], bar: float, ties: Ties) -> Decision:
-    """Accept a mean difference above ``bar``; ``ties`` says what equality means."""
+    """Accept a mean difference above ``bar``; ``ties`` says what equality means.
+
+    While a plan is made, equality passes: what follows is to be counted.
+    """
     difference = weighed["difference"]
     text = f"mean difference {difference:+.3f}"
     if math.isclose(difference, bar, abs_tol=1e-12):
-        accepted = ties == "newest"
+        accepted = ties == "newest" or active_plan() is not None
         winner = "candidate" if accepted else "parent"
         reason = f"{text} is {bar:+.3f}; ties go to the {winner}"
         return Decision(accepted=accepted, reason=reason, **weighed)

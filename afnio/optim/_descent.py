@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from afnio._text import cut_middle, fence, fill, shorten
 from afnio.autodiff.evidence import Evidence
 from afnio.errors import RewriteRefused, StateError
+from afnio.models._response_format import object_schema
 from afnio.optim._catalogue_prompts import (
     COMPARE_CONTRACT,
     COMPARE_SYSTEM,
@@ -22,7 +23,6 @@ from afnio.optim._question import (
     Answer,
     Question,
     answered,
-    object_schema,
     read_object,
     read_text,
 )
@@ -32,6 +32,8 @@ from afnio.optim._scores import paired
 from afnio.optim._tasks import settings_of
 
 if TYPE_CHECKING:
+    from afnio.optim._engine import Search
+    from afnio.optim._trials import Trials
     from afnio.optim.feedback_descent import FeedbackDescent
 
 _WORDS: Final = ("first", "second", "neither")
@@ -48,10 +50,10 @@ COMPARE_SCHEMA: Final = object_schema(
 class DescentRound(Round):
     """Compares every proposal with its parent, and keeps what was said."""
 
-    def __init__(self, search: Any, closure: Any, trials: Any) -> None:
+    def __init__(self, search: Search, closure: Any, trials: Trials) -> None:
         super().__init__(search, closure, trials)
-        self.owner = cast("FeedbackDescent", search)
-        if self.owner.prefer == "judge" and not self.can_train:
+        self.preset = cast("FeedbackDescent", search)
+        if self.preset.prefer == "judge" and not self.can_train:
             raise StateError(
                 "the judge compares answers to training samples, but this closure has "
                 "none. Pass a SampleClosure with train=..., or let prefer='scores'."
@@ -79,19 +81,19 @@ class DescentRound(Round):
         answer = await self._asked(pair)
         if answer.value is None:
             said = f"no usable comparison: {answer.reason}"
-            if self.owner.prefer == "judge":
+            if self.preset.prefer == "judge":
                 draft.fate = said
             return
         draft.rationale, word = answer.value
         draft.rationale = _named(draft.rationale, is_first=is_first)
-        if self.owner.prefer == "judge":
+        if self.preset.prefer == "judge":
             wins = word == ("first" if is_first else "second")
             draft.ruling = self._ruling(draft, theirs, mine, wins=wins)
 
     async def _asked(self, pair: Sequence[Findings]) -> Answer[tuple[str, str]]:
         """Ask the judge about the first and the second version."""
         group = self.search.settings_group(self.search.param_groups[0])
-        client = self.owner.judge
+        client = self.preset.judge
         if client is None:
             client = (await settings_of(group)).client
         options = self.search.options

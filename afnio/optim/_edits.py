@@ -9,37 +9,26 @@ from typing import Any, Final, Literal, get_args
 
 from afnio._text import shorten
 from afnio.errors import RewriteRefused
+from afnio.models._response_format import closed_object, object_schema
 from afnio.optim._question import read_json
 
 Action = Literal["add", "replace", "delete", "move"]
 
-EDIT_SCHEMA: Final[dict[str, Any]] = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "edits",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {
-                "edits": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {
-                            "action": {"type": "string", "enum": [*get_args(Action)]},
-                            "find": {"type": "string"},
-                            "text": {"type": "string"},
-                        },
-                        "required": ["action", "find", "text"],
-                        "additionalProperties": False,
-                    },
+EDIT_SCHEMA: Final = object_schema(
+    "edits",
+    {
+        "edits": {
+            "type": "array",
+            "items": closed_object(
+                {
+                    "action": {"type": "string", "enum": [*get_args(Action)]},
+                    "find": {"type": "string"},
+                    "text": {"type": "string"},
                 }
-            },
-            "required": ["edits"],
-            "additionalProperties": False,
-        },
+            ),
+        }
     },
-}
+)
 """The response format that `Patch` asks for."""
 
 

@@ -68,7 +68,12 @@ async def findings_on(
 async def rollouts_on(
     closure: Any, values: Values, numbers: Sequence[int], mode: str, count: int
 ) -> list[Findings]:
-    """Do the same ``count`` times, at the same time: answers may vary."""
+    """Do the same ``count`` times, at the same time: answers may vary.
+
+    While all parameters are frozen there is nothing to find, and nothing is run.
+    """
+    if not any(param.requires_grad for param in values):
+        return [Findings(grads=tuple(() for _ in values)) for _ in range(count)]
     credit: AbstractContextManager[None] = nullcontext()
     if mode == "passthrough":
         credit = credit_mode("passthrough")
@@ -79,8 +84,12 @@ async def rollouts_on(
 
 
 async def _found_in(result: Any, values: Values, numbers: Sequence[int]) -> Findings:
-    found = await agrad(roots_of(result), list(values), allow_unused=True)
-    grads = tuple(() if grad is None else (grad,) for grad in found)
+    trained = [param for param in values if param.requires_grad]
+    found = await agrad(roots_of(result), trained, allow_unused=True)
+    known = dict(zip(trained, found, strict=True))
+    grads = tuple(
+        () if (grad := known.get(param)) is None else (grad,) for param in values
+    )
     await asettle([list(each) for each in grads])
     scores = tuple(sample_scores(result))
     return Findings(grads=grads, numbers=tuple(numbers), scores=scores)

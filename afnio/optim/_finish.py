@@ -81,8 +81,8 @@ def standing(start: Runner, other: Runner, rivals: int, alpha: float) -> Decisio
     p = min(1.0, _mid_p(weighed["wins"], weighed["losses"]) * rivals)
     better = weighed["difference"] > 0 and p <= alpha
     passes = f"{len(other.draws)} fresh draw{'s' * (len(other.draws) > 1)}"
-    sure = "better than" if better else "not surely better than"
-    reason = f"{sure} the start on {passes} (p = {p:.3g} of {rivals})"
+    word = "better than the start" if better else "kept the start: not surely better"
+    reason = f"{word} on {passes} (p = {p:.3g} of {rivals})"
     return Decision(accepted=better, reason=reason, **weighed)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from afnio._dispatch import gather, on_loop, run_sync
 from afnio._variable import Variable
 from afnio.errors import InputValueError
+from afnio.models._chat_client import ChatClient
 from afnio.optim._jobs import Job, warn_of_refusals
 from afnio.optim._options import RewriteOptions
 from afnio.optim._scores import asettle
@@ -24,7 +25,7 @@ async def atgd(
     params: Sequence[Variable],
     grads: Sequence[Sequence[Variable]],
     momentum_buffer_list: list[Buffer],
-    model_client: Any,
+    model_client: ChatClient | None,
     messages: Sequence[Mapping[str, Any]] | None = None,
     inputs: Mapping[str, Any] | None = None,
     constraints: Iterable[str | Variable] | None = None,
@@ -74,7 +75,7 @@ def tgd(
     params: Sequence[Variable],
     grads: Sequence[Sequence[Variable]],
     momentum_buffer_list: list[Buffer],
-    model_client: Any,
+    model_client: ChatClient | None,
     messages: Sequence[Mapping[str, Any]] | None = None,
     inputs: Mapping[str, Any] | None = None,
     constraints: Iterable[str | Variable] | None = None,

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from afnio._text import closest, cut_middle, fence, fill, shorten
 from afnio.autodiff.evidence import Evidence
 from afnio.errors import RewriteRefused
+from afnio.models._response_format import closed_object, object_schema
 from afnio.optim._catalogue_prompts import GRAPH_CONTRACT, GRAPH_SYSTEM, GRAPH_USER
 from afnio.optim._prompts import Task, limits_of, mark_of, pieces_of
 from afnio.optim._question import (
     Question,
     answered,
-    object_schema,
     read_object,
+    stand_in,
 )
 from afnio.optim._rewrite import Outcome
 from afnio.optim._safety import check, tidy
@@ -32,12 +33,7 @@ VALUES_SCHEMA: Final = object_schema(
         "reasoning": _TEXT,
         "values": {
             "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"name": _TEXT, "value": _TEXT},
-                "required": ["name", "value"],
-                "additionalProperties": False,
-            },
+            "items": closed_object({"name": _TEXT, "value": _TEXT}),
         },
     },
 )
@@ -79,8 +75,8 @@ class Graph:
         def read(reply: str | None) -> dict[str, str]:
             return _values_in(reply, tasks)
 
-        nothing: dict[str, str] = {}
-        found = await answered(question, read, nothing)
+        planned = {_name(n): stand_in(task.current) for n, task in enumerate(tasks)}
+        found = await answered(question, read, planned)
         if found.value is None:
             return [Outcome(None, found.reason, found.attempts) for _ in tasks]
         return [

@@ -109,8 +109,3 @@ def _check_parameter(param: Any) -> None:
             f"cannot optimize a Variable that an operation computed (role "
             f"{shorten(param.role)!r}); optimize the leaf it came from."
         )
-    if not param.requires_grad:
-        raise InputValueError(
-            f"cannot optimize a Variable that does not require grad (role "
-            f"{shorten(param.role)!r}); call requires_grad_() or leave it out."
-        )

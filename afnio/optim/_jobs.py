@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from afnio._text import cut_middle, shorten
 from afnio._variable import Variable
+from afnio._warn import warn
 from afnio.optim._prompts import Task
 from afnio.optim._rewrite import Outcome, rewrite
 from afnio.optim._safety import normal
@@ -17,7 +17,6 @@ from afnio.optim.records import Change
 
 _NOTE_CHARS: Final = 2_000
 """Characters of one piece of feedback kept in a record."""
-_EVERYTHING: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,9 @@ class Job:
 
 def spread(job: Job, variant: int, count: int) -> Job:
     """Return the job as one of ``count`` variants: each shows other failures first."""
-    options = job.task.options
-    unlimited = replace(options, failures=_EVERYTHING)
-    failures, _ = split_evidence(job.grads, unlimited)
+    failures, _ = split_evidence(job.grads)
     shift = variant * len(failures) // count
-    shown = (*failures[shift:], *failures[:shift])[: options.failures]
+    shown = (*failures[shift:], *failures[:shift])[: job.task.options.failures]
     return replace(job, task=replace(job.task, failures=shown, variant=variant))
 
 
@@ -95,10 +92,8 @@ def warn_of_refusals(jobs: Iterable[Job]) -> None:
     """Warn of every parameter that stays as it was because no rewrite was usable."""
     for job in jobs:
         if job.text is None:
-            warnings.warn(
+            warn(
                 f"the parameter with role {shorten(job.task.role)!r} stays as it was: "
                 f"{job.task.options.attempts} rewrites were unusable, the last because "
                 f"{job.reason}",
-                RuntimeWarning,
-                stacklevel=2,
             )

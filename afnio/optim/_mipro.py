@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,20 +10,21 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from afnio._dispatch import gather, in_thread
 from afnio._text import shorten
+from afnio._warn import warn
 from afnio.errors import StateError
 from afnio.optim._demos import harvest
 from afnio.optim._drafts import Draft
-from afnio.optim._findings import Findings
 from afnio.optim._racing import Entrant, evaluate
 from afnio.optim._round import Round
 from afnio.optim._scores import asettle
 from afnio.optim._space import demo_sets, instructions
 from afnio.optim._tasks import label_of
 from afnio.optim._tpe import Choice, suggested
-from afnio.optim._trials import Trial
+from afnio.optim._trials import Trial, Trials
 from afnio.optim.pools import Candidate
 
 if TYPE_CHECKING:
+    from afnio.optim._engine import Search
     from afnio.optim.mipro import MIPRO
 
 _SEEDS: Final = 2**31
@@ -57,16 +57,35 @@ class Tried:
 class MIPRORound(Round):
     """Tries combinations of options that were found before."""
 
-    def __init__(self, search: Any, closure: Any, trials: Any) -> None:
+    def __init__(self, search: Search, closure: Any, trials: Trials) -> None:
         super().__init__(search, closure, trials)
-        self.options = cast("MIPRO", search)
-        self.space = [list(each) for each in self.options.space]
+        self.preset = cast("MIPRO", search)
         self.poor: list[str] = []
+        self.space, tried = self._unfrozen()
         keep = all(one.scores for one in self.candidates if one.number == 0)
         self.tried = {
             each.choice: Tried(each.choice, dict(each.scores) if keep else {})
-            for each in self.options.tried
+            for each in tried
         }
+
+    def _unfrozen(self) -> tuple[list[list[Any]], list[Tried]]:
+        """Return the options as they are now: a frozen parameter has just one.
+
+        Choices that had others of it are forgotten.
+        """
+        space = [list(options) for options in self.preset.space]
+        tried = self.preset.tried
+        for number, options in enumerate(space):
+            held = self.installed.values[number]
+            if self.params[number].requires_grad or options == [held]:
+                continue
+            tried = [
+                Tried((*one.choice[:number], 0, *one.choice[number + 1 :]), one.scores)
+                for one in tried
+                if options[one.choice[number]] == held
+            ]
+            space[number] = [held]
+        return space, tried
 
     async def run(self) -> None:
         """Find the options once; then try, and evaluate the most promising choice."""
@@ -96,34 +115,25 @@ class MIPRORound(Round):
 
     async def _options(self) -> list[list[Any]]:
         """Return the options of each parameter, the present value first."""
-        parent, search = self.installed, self.options
+        parent, search = self.installed, self.preset
         findings = self._filtered(await self._evidence(parent))
+        space = [[value] for value in parent.values]
         if findings is None:
-            return [[value] for value in parent.values]
-        found = await instructions(
-            await self._all_jobs(parent, findings), search.instructions
-        )
+            return space
+        jobs = await self._all_jobs(parent, findings)
+        found = await instructions(jobs, search.instructions)
         if search.instructions > 1:
             poor = [number for number, texts in found.items() if len(texts) == 1]
             self.poor = [label_of(self.params[number]) for number in poor]
         for number, param in enumerate(self.params):
             fields = getattr(param, "fields", None)
-            if fields is None:
+            if fields is None or not param.requires_grad:
                 continue
             rows = harvest(findings.grads[number], fields, labels=search.labels)
             present = [list(row) for row in parent.values[number] or []]
             size = min(search.demos, getattr(param, "max_demos", None) or search.demos)
             found[number] = demo_sets(self.rng, present, rows, search.demo_sets, size)
-        return [found[number] for number in range(len(self.params))]
-
-    async def _evidence(self, parent: Candidate) -> Findings | None:
-        """Run one large batch; it need not have failures."""
-        sampler = replace(self.parts.sampler, tries=1)  # type: ignore[type-var]
-        parts, self.parts = self.parts, replace(self.parts, sampler=sampler)
-        try:
-            return await super()._evidence(parent)
-        finally:
-            self.parts = parts
+        return [found.get(number, held) for number, held in enumerate(space)]
 
     # -- trials --------------------------------------------------------------------
 
@@ -161,8 +171,8 @@ class MIPRORound(Round):
                 sizes,
                 told,
                 done,
-                self.options.trials,
-                (seed, self.options.startup),
+                self.preset.trials,
+                (seed, self.preset.startup),
             )
         )
         drafts = [self._drafted(choice) for choice in choices]
@@ -185,8 +195,7 @@ class MIPRORound(Round):
             given=values,
             roles={number: label_of(self.params[number]) for number in values},
         )
-        self.drafts.append(draft)
-        self.proposed += 1
+        self._enter(draft)
         entrant = draft.enter(self.params)
         known = self.tried.get(choice, Tried(choice)).scores
         entrant.parts.update({b: Trial(list(row), row) for b, row in known.items()})
@@ -195,7 +204,7 @@ class MIPRORound(Round):
     async def _minibatch(self, draft: Draft) -> None:
         assert draft.entrant is not None
         left = [b for b in range(self.trials.blocks) if b not in draft.entrant.parts]
-        count = min(self.options.minibatch, len(left))
+        count = min(self.preset.minibatch, len(left))
         await evaluate(self.trials, [draft.entrant], self.rng.sample(left, count))
         self._note(self._choice(draft), draft.entrant)
 
@@ -234,11 +243,9 @@ class MIPRORound(Round):
         """Warn of parameters for which no text was found."""
         super().warn()
         for role in self.poor:
-            warnings.warn(
+            warn(
                 f"MIPRO found no text for the parameter with role {shorten(role)!r} "
                 "besides the present one: all replies were unusable.",
-                RuntimeWarning,
-                stacklevel=2,
             )
 
     def _remember(self) -> None:

@@ -40,23 +40,13 @@ wording that has failed.
 - A constraint goes before feedback.
 - Keep the language and the format of the current text. Be specific, and brief."""
 
-USER: Final = """\
-Rewrite the current text.
-
-{role}
-
-{current}
-
-{feedback}
-
-{history}
-
-{constraints}
-
-{reply}"""
-
 TASK: Final = "{role}\n\n{current}\n\n{feedback}\n\n{history}\n\n{constraints}"
-"""Appended to custom messages that do not say which text to rewrite."""
+"""What is known about a text; appended to custom messages that do not say it."""
+
+REQUEST: Final = f"{TASK}\n\n{{reply}}"
+"""The same, and how to reply: what most requests show, in this order."""
+
+USER: Final = f"Rewrite the current text.\n\n{REQUEST}"
 
 CONTRACT: Final = """\
 Answer with the complete new text between these two tags, each used once:

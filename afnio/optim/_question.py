@@ -83,6 +83,15 @@ async def answered(
     return Answer(None, reason, question.attempts)
 
 
+def stand_in(current: str) -> str:
+    """Return what stands for a rewrite of a text while a plan is made.
+
+    Each is another one, so that candidates are evaluated, and counted.
+    """
+    planned = active_plan()
+    return current if planned is None else f"{current}\n({planned.next_number()})"
+
+
 def _again(reply: str | None, reason: str, contract: str) -> list[dict[str, str]]:
     text = (reply or "").encode("utf-8", "replace").decode("utf-8")
     shown = cut_middle(text if text.strip() else "(no text)", _REPLY_CHARS)
@@ -94,23 +103,6 @@ def _again(reply: str | None, reason: str, contract: str) -> list[dict[str, str]
 
 
 # -- replies in JSON -----------------------------------------------------------------
-
-
-def object_schema(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a response format for an object in which every property is required."""
-    return {
-        "type": "json_schema",
-        "json_schema": {
-            "name": name,
-            "strict": True,
-            "schema": {
-                "type": "object",
-                "properties": dict(properties),
-                "required": list(properties),
-                "additionalProperties": False,
-            },
-        },
-    }
 
 
 def read_json(reply: str | None) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from afnio.errors import RewriteRefused
 from afnio.optim._prompts import Task, contract_of, mark_of, render, tag_of
-from afnio.optim._question import Question, answered
+from afnio.optim._question import Question, answered, stand_in
 from afnio.optim._safety import (
     REASONING,
     THOUGHT_TAG,
@@ -132,7 +132,7 @@ async def converse(
         args=completion_args,
         attempts=task.options.attempts,
     )
-    found = await answered(question, read, (task.current, "a plan was made"))
+    found = await answered(question, read, (stand_in(task.current), "a plan was made"))
     if found.value is None:
         return Outcome(None, found.reason, found.attempts)
     text, note = found.value

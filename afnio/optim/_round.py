@@ -180,13 +180,13 @@ class Round:
         return [job for job in jobs if job.task.feedback]
 
     async def _all_jobs(self, parent: Candidate, findings: Findings) -> list[Job]:
-        """Return a job for every parameter."""
+        """Return a job for every parameter that holds text and is not frozen."""
         jobs: list[Job] = []
         numbers = {param: number for number, param in enumerate(self.params)}
         for group in self.search.param_groups:
             settings = await settings_of(self.search.settings_group(group))
             for param in group["params"]:
-                if hasattr(param, "fields"):  # rows are not rewritten
+                if hasattr(param, "fields") or not param.requires_grad:
                     continue
                 number = numbers[param]
                 grads = findings.grads[number]

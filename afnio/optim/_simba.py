@@ -18,6 +18,8 @@ from afnio.optim._tasks import label_of
 from afnio.optim.pools import Candidate
 
 if TYPE_CHECKING:
+    from afnio.optim._engine import Search
+    from afnio.optim._trials import Trials
     from afnio.optim.simba import SIMBA
 
 
@@ -50,9 +52,9 @@ class _Bucket:
 class SIMBARound(Round):
     """Contrasts runs of the same samples."""
 
-    def __init__(self, search: Any, closure: Any, trials: Any) -> None:
+    def __init__(self, search: Search, closure: Any, trials: Trials) -> None:
         super().__init__(search, closure, trials)
-        self.options = cast("SIMBA", search)
+        self.preset = cast("SIMBA", search)
         if not self.can_train:
             raise StateError(
                 "SIMBA runs training samples several times, but this closure has none. "
@@ -65,7 +67,7 @@ class SIMBARound(Round):
         total = train_size(self.closure)
         numbers = self.parts.sampler.draw(total, self.left, self.rng)
         values = dict(zip(self.params, parent.values, strict=True))
-        count, mode = self.options.rollouts, self.search.credit_mode
+        count, mode = self.preset.rollouts, self.search.credit_mode
         found = await rollouts_on(self.closure, values, numbers, mode, count)
         runs = [self._filtered(run) or run for run in found]
         self.runs[parent.number] = runs
@@ -89,7 +91,10 @@ class SIMBARound(Round):
         return found if self._has_text() else []
 
     def _has_text(self) -> bool:
-        return any(not hasattr(param, "fields") for param in self.params)
+        return any(
+            param.requires_grad and not hasattr(param, "fields")
+            for param in self.params
+        )
 
     def _draft(
         self, parent: Candidate, findings: Findings | None, jobs: Sequence[Job]
@@ -100,7 +105,7 @@ class SIMBARound(Round):
             pairs = [_contrasted(job, runs, bucket) for job in jobs]
             rules = [job for job in pairs if job is not None]
             rows = self._rows(parent, runs, bucket)
-            if rows and (not rules or self.rng.random() < self.options.demo_rate):
+            if rows and (not rules or self.rng.random() < self.preset.demo_rate):
                 self._learn(parent, findings, [], rows)
             elif rules:
                 self._learn(parent, findings, rules, {})
@@ -122,8 +127,7 @@ class SIMBARound(Round):
             given=given,
             roles={number: label_of(self.params[number]) for number in given},
         )
-        self.drafts.append(draft)
-        self.proposed += 1
+        self._enter(draft)
 
     def _rows(
         self, parent: Candidate, runs: Sequence[Findings], bucket: _Bucket
@@ -135,10 +139,12 @@ class SIMBARound(Round):
             record = _at(runs[bucket.best], number, bucket.position)
             if fields is None or record is None or not record.success:
                 continue
+            if not param.requires_grad:
+                continue
             if any(record.inputs.get(name) is None for name in fields):
                 continue
             row = [*(str(record.inputs[name]) for name in fields), str(record.output)]
-            size = getattr(param, "max_demos", None) or self.options.demos
+            size = getattr(param, "max_demos", None) or self.preset.demos
             old = [list(each) for each in parent.values[number] or []]
             rows = merged(old, [row], size)
             if rows != old:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from afnio._dispatch import gather
 from afnio._text import fence, fill
+from afnio.models._response_format import object_schema
 from afnio.optim._catalogue_prompts import (
     GROUNDED_SYSTEM,
     GROUNDED_USER,
@@ -24,7 +25,6 @@ from afnio.optim._prompts import Task
 from afnio.optim._question import (
     Question,
     answered,
-    object_schema,
     read_object,
     read_text,
 )

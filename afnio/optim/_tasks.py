@@ -11,6 +11,7 @@ from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.autodiff.evidence import Evidence
 from afnio.errors import InputTypeError, InputValueError
+from afnio.models._chat_client import ChatClient
 from afnio.models._roles import get_backward_model_client
 from afnio.optim._options import RewriteOptions
 from afnio.optim._prompts import SYSTEM, USER, Task
@@ -33,7 +34,7 @@ def default_messages() -> list[dict[str, Any]]:
 class Settings:
     """A parameter group's options, checked."""
 
-    client: Any
+    client: ChatClient
     turns: tuple[tuple[str, str], ...]
     inputs: Mapping[str, str]
     constraints: tuple[str, ...]
@@ -187,9 +188,9 @@ def _leaves(data: Any) -> Iterable[str]:
 
 
 def split_evidence(
-    gradients: Iterable[Variable], options: RewriteOptions
+    gradients: Iterable[Variable], options: RewriteOptions | None = None
 ) -> tuple[tuple[Evidence, ...], tuple[Evidence, ...]]:
-    """Return failing and successful samples, each once, cut to the options' limits."""
+    """Return failing and successful samples, each once; as many as the options show."""
     failures: list[Evidence] = []
     successes: list[Evidence] = []
     for gradient in gradients:
@@ -197,7 +198,9 @@ def split_evidence(
             kind = successes if record.success else failures
             if not any(_same_run(record, other) for other in kind):
                 kind.append(record)
-    return tuple(failures[: options.failures]), tuple(successes[: options.successes])
+    if options is not None:
+        del failures[options.failures :], successes[options.successes :]
+    return tuple(failures), tuple(successes)
 
 
 def _same_run(one: Evidence, other: Evidence) -> bool:
@@ -216,7 +219,11 @@ def task_of(
     settings: Settings,
     options: RewriteOptions,
 ) -> Task:
-    """Put together what is known about a parameter; everything is ready by now."""
+    """Put together what is known about a parameter; everything is ready by now.
+
+    Feedback that a frozen parameter still has from before counts for nothing.
+    """
+    gradients = gradients if param.requires_grad else ()
     failures, successes = split_evidence(gradients, options)
     earlier = (
         buffer[len(buffer) - settings.momentum + 1 :] if settings.momentum > 1 else []

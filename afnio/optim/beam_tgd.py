@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from afnio._variable import Variable
+from afnio.models._chat_client import ChatClient
 from afnio.optim._beam import BeamRound
 from afnio.optim._checks import require_client, require_int, require_part
-from afnio.optim._engine import Search
 from afnio.optim._options import RewriteOptions
 from afnio.optim._parts import Minibatch, Parts, Stop
+from afnio.optim._preset import Common, Preset
 from afnio.optim.gates import Always, Gate
 from afnio.optim.optimizer import ParamsT
 from afnio.optim.pools import BestSeen
@@ -20,7 +21,7 @@ from afnio.optim.screens import UCB, Screen
 __all__ = ["BeamTGD"]
 
 
-class BeamTGD(Search):
+class BeamTGD(Preset):
     """Keep a beam of candidates; widen it by critiques, narrow it by a bandit.
 
     In every step each candidate of the beam is run on training samples. For a group of
@@ -75,10 +76,10 @@ class BeamTGD(Search):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         constraints: Iterable[str | Variable] | None = None,
         *,
-        critic: Any = None,
+        critic: ChatClient | None = None,
         beam: int = 4,
         critiques: int = 4,
         groups: int = 1,
@@ -102,18 +103,10 @@ class BeamTGD(Search):
         self.screen = screen
         parts = Parts(
             proposer=Rewrite(),
-            gate=Always() if gate is None else gate,
+            gate=Always(),
             pool=BestSeen(),
             sampler=Minibatch(batch_size),
-            stop_when=Stop() if stop_when is None else stop_when,
             parents=require_int("beam", beam, 1),
         )
-        super().__init__(
-            params,
-            parts,
-            model_client,
-            constraints,
-            options=options,
-            seed=seed,
-            **completion_args,
-        )
+        common = Common(model_client, constraints, gate, stop_when, options, seed)
+        super().__init__(params, parts, common, **completion_args)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from afnio._dispatch import call_user
 from afnio._variable import Variable
+from afnio.models._chat_client import ChatClient
 from afnio.optim._demos import rng_from, rng_state
 from afnio.optim._engine import EvidenceFilter, Search
 from afnio.optim._jobs import Job
@@ -74,7 +75,7 @@ class RandomRewrite(TGD):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         constraints: Iterable[str | Variable] | None = None,
         *,
         gate: Gate | None = None,
@@ -122,7 +123,7 @@ class BestOfN(RandomRewrite):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         n: int = 8,
         constraints: Iterable[str | Variable] | None = None,
         *,
@@ -247,17 +248,19 @@ class ShuffledFeedback(Optimizer):
         def mislead(grads: Sequence[Sequence[Variable]]) -> list[list[Variable]]:
             return _wrong_all(params, grads, self._bank, rng)
 
-        how = _filtered if isinstance(self._inner, Search) else _misled
-        with how(self._inner, params, mislead):
-            result = await self._inner.astep(closure)
+        inner = self._inner
+        misled = _misled(params, mislead)
+        if isinstance(inner, Search):
+            misled = _filtered(inner, mislead)
+        with misled:
+            result = await inner.astep(closure)
         self._rng = rng
         return result
 
 
 @contextmanager
-def _filtered(search: Any, params: Any, mislead: EvidenceFilter) -> Iterator[None]:
+def _filtered(search: Search, mislead: EvidenceFilter) -> Iterator[None]:
     """Mislead an optimizer that may fetch its feedback itself."""
-    del params
     before, search.evidence_filter = search.evidence_filter, mislead
     try:
         yield
@@ -266,11 +269,8 @@ def _filtered(search: Any, params: Any, mislead: EvidenceFilter) -> Iterator[Non
 
 
 @contextmanager
-def _misled(
-    optimizer: Any, params: Sequence[Variable], mislead: EvidenceFilter
-) -> Iterator[None]:
+def _misled(params: Sequence[Variable], mislead: EvidenceFilter) -> Iterator[None]:
     """Mislead an optimizer that reads ``grad``."""
-    del optimizer
     before = [list(param.grad) for param in params]
     for param, grads in zip(params, mislead(before), strict=True):
         param.grad = list(grads)
@@ -293,7 +293,9 @@ def _wrong_all(
         alike = [
             number
             for number, param in enumerate(params)
-            if hasattr(param, "fields") is kind and grads[number]
+            if hasattr(param, "fields") is kind
+            and param.requires_grad
+            and grads[number]
         ]
         turned = _turned([grads[number] for number in alike], rng)
         for number, given in zip(alike, turned, strict=True):

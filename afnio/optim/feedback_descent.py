@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Final, Literal
 
 from afnio._variable import Variable
+from afnio.models._chat_client import ChatClient
 from afnio.optim._checks import require_client, require_int, require_word
 from afnio.optim._descent import DescentRound
-from afnio.optim._engine import Search
 from afnio.optim._options import RewriteOptions
 from afnio.optim._parts import Minibatch, Parts, Stop
+from afnio.optim._preset import Common, Preset
 from afnio.optim.gates import Gate, Improve
 from afnio.optim.memory import Rationales
 from afnio.optim.optimizer import ParamsT
@@ -23,7 +24,7 @@ PREFERENCES: Final = ("scores", "judge")
 """Who decides."""
 
 
-class FeedbackDescent(Search):
+class FeedbackDescent(Preset):
     """Improve one best program by what was said when others were compared with it.
 
     In every step a model writes a candidate from the present text, its failures, and
@@ -86,10 +87,10 @@ class FeedbackDescent(Search):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         constraints: Iterable[str | Variable] | None = None,
         *,
-        judge: Any = None,
+        judge: ChatClient | None = None,
         prefer: Literal["scores", "judge"] = "scores",
         rationales: int = 16,
         proposals: int = 1,
@@ -104,19 +105,11 @@ class FeedbackDescent(Search):
         self.prefer = require_word("prefer", prefer, PREFERENCES)
         parts = Parts(
             proposer=Reconsider(),
-            gate=Improve() if gate is None else gate,
+            gate=Improve(),
             pool=Current(),
             memory=Rationales(require_int("rationales", rationales, 0)),
             sampler=Minibatch(batch_size),
-            stop_when=Stop() if stop_when is None else stop_when,
             proposals=proposals,
         )
-        super().__init__(
-            params,
-            parts,
-            model_client,
-            constraints,
-            options=options,
-            seed=seed,
-            **completion_args,
-        )
+        common = Common(model_client, constraints, gate, stop_when, options, seed)
+        super().__init__(params, parts, common, **completion_args)

@@ -216,7 +216,8 @@ class FewShot(Optimizer):
                 cap = getattr(param, "max_demos", None) or group["demos"]
                 size = min(group["demos"], cap)
                 rows = collected.rows[param]
-                if rows and (len(rows) >= size or group["pool"] is not None):
+                enough = len(rows) >= size or group["pool"] is not None
+                if rows and enough and param.requires_grad:
                     pools[param] = merged(_rows(param), rows, POOL_ROWS)
                     sizes[param] = size
         start = {param: _rows(param) for param in pools}

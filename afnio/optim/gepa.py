@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from afnio._variable import Variable
+from afnio.models._chat_client import ChatClient
 from afnio.optim._checks import require_int, require_word
-from afnio.optim._engine import Search
 from afnio.optim._options import RewriteOptions
 from afnio.optim._parts import SELECTORS, Minibatch, Parts, Stop
+from afnio.optim._preset import Common, Preset
 from afnio.optim.gates import Gate, Improve, TwoStage
 from afnio.optim.memory import RejectedEdits
 from afnio.optim.optimizer import ParamsT
@@ -19,7 +20,7 @@ from afnio.optim.proposers import Reflect
 __all__ = ["GEPA"]
 
 
-class GEPA(Search):
+class GEPA(Preset):
     """Evolve prompts by reflection, from candidates that are best at something.
 
     Every accepted candidate stays in a pool, with its score on each validation sample.
@@ -76,7 +77,7 @@ class GEPA(Search):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         constraints: Iterable[str | Variable] | None = None,
         *,
         parents: int = 1,
@@ -95,7 +96,7 @@ class GEPA(Search):
     ) -> None:
         parts = Parts(
             proposer=Reflect(),
-            gate=TwoStage() if gate is None else gate,
+            gate=TwoStage(),
             pool=Pareto(ties=ties),
             check=check,
             memory=RejectedEdits(require_int("rejected", rejected, 0)),
@@ -103,17 +104,9 @@ class GEPA(Search):
                 require_word("param_selector", param_selector, SELECTORS)
             ],
             sampler=Minibatch(batch_size),
-            stop_when=Stop() if stop_when is None else stop_when,
             parents=parents,
             proposals=proposals,
             merges=merges,
         )
-        super().__init__(
-            params,
-            parts,
-            model_client,
-            constraints,
-            options=options,
-            seed=seed,
-            **completion_args,
-        )
+        common = Common(model_client, constraints, gate, stop_when, options, seed)
+        super().__init__(params, parts, common, **completion_args)

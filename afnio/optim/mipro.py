@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, cast
 
 from afnio._variable import Variable
+from afnio.models._chat_client import ChatClient
 from afnio.optim._checks import require_bool, require_int
-from afnio.optim._engine import Search
 from afnio.optim._mipro import MIPRORound, Tried
 from afnio.optim._options import RewriteOptions
 from afnio.optim._parts import Minibatch, Parts, Stop
+from afnio.optim._preset import Common, Preset
 from afnio.optim._round import Round
 from afnio.optim._tpe import load_optuna
 from afnio.optim.gates import Gate, Improve
@@ -21,7 +22,7 @@ from afnio.optim.proposers import Rewrite
 __all__ = ["MIPRO"]
 
 
-class MIPRO(Search):
+class MIPRO(Preset):
     """Write instructions and draw demonstrations once; then search their combinations.
 
     The first step runs training samples, has a model describe the data, and asks for
@@ -58,7 +59,8 @@ class MIPRO(Search):
         **completion_args: Passed to the model with every call.
 
     Attributes:
-        space: The options of each parameter; empty before the first step.
+        space: The options of each parameter; empty before the first step. One that was
+            frozen in a step has what it held then, and nothing else, from then on.
 
     Model calls: the first step, ``bootstrap`` samples, 1 optimizer call for the summary
     and ``instructions - 1`` per parameter, and one full evaluation. Every step,
@@ -81,7 +83,7 @@ class MIPRO(Search):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         constraints: Iterable[str | Variable] | None = None,
         *,
         instructions: int = 6,
@@ -110,20 +112,12 @@ class MIPRO(Search):
         load_optuna()
         parts = Parts(
             proposer=Rewrite(),
-            gate=Improve() if gate is None else gate,
+            gate=Improve(),
             pool=BestSeen(),
-            sampler=Minibatch(require_int("bootstrap", bootstrap, 1)),
-            stop_when=Stop() if stop_when is None else stop_when,
+            sampler=Minibatch(require_int("bootstrap", bootstrap, 1), tries=1),
         )
-        super().__init__(
-            params,
-            parts,
-            model_client,
-            constraints,
-            options=options,
-            seed=seed,
-            **completion_args,
-        )
+        common = Common(model_client, constraints, gate, stop_when, options, seed)
+        super().__init__(params, parts, common, **completion_args)
 
     def _check_param(self, param: Variable) -> None:
         """Texts and demonstrations are both welcome."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from afnio._variable import Variable
+from afnio.models._chat_client import ChatClient
 from afnio.optim._asked import Told
 from afnio.optim._checks import require_int
-from afnio.optim._engine import Search
 from afnio.optim._findings import Findings, findings_on, train_size
 from afnio.optim._jobs import Job
 from afnio.optim._options import RewriteOptions
 from afnio.optim._parts import Minibatch, Parts, Stop
+from afnio.optim._preset import Common, Preset
 from afnio.optim._prompts import Task
 from afnio.optim._racing import evaluate
 from afnio.optim._round import Round
@@ -25,8 +26,6 @@ from afnio.optim.pools import BestSeen, Candidate
 from afnio.optim.proposers import History
 
 __all__ = ["OPRO"]
-
-_EVERYTHING: Final = 1_000_000
 
 
 class HistoryRound(Round):
@@ -43,26 +42,23 @@ class HistoryRound(Round):
 
     async def _jobs(self, parent: Candidate, findings: Findings) -> list[Job]:
         """Return a job for every parameter; the first history is the parent's score."""
-        if not isinstance(self.closure, Told):  # whose scores come later
+        jobs = await self._all_jobs(parent, findings)
+        if jobs and not isinstance(self.closure, Told):  # whose scores come later
             blocks = range(self.trials.blocks)
             await evaluate(self.trials, [self.entrant_of(parent)], blocks)
         mean = self._scored(parent).mean
         score = "no score yet" if mean is None else f"mean score {mean:.3f}"
-        return [
-            replace(job, task=_shown(job, score))
-            for job in await self._all_jobs(parent, findings)
-        ]
+        return [replace(job, task=_shown(job, score)) for job in jobs]
 
 
 def _shown(job: Job, score: str) -> Task:
     """Return the task with all examples there are, right or wrong."""
-    unlimited = replace(job.task.options, failures=_EVERYTHING, successes=_EVERYTHING)
-    failures, successes = split_evidence(job.grads, unlimited)
+    failures, successes = split_evidence(job.grads)
     history = job.task.history or ((job.task.current, (score,)),)
     return replace(job.task, history=history, successes=(*failures, *successes))
 
 
-class OPRO(Search):
+class OPRO(Preset):
     """Show a model the best texts so far with their scores, and ask for better ones.
 
     In every step it sees up to ``top`` texts, the best last, and a few training samples
@@ -127,7 +123,7 @@ class OPRO(Search):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         constraints: Iterable[str | Variable] | None = None,
         *,
         proposals: int = 8,
@@ -141,19 +137,11 @@ class OPRO(Search):
     ) -> None:
         parts = Parts(
             proposer=History(),
-            gate=Always() if gate is None else gate,
+            gate=Always(),
             pool=BestSeen(),
             memory=ScoredHistory(require_int("top", top, 1)),
             sampler=Minibatch(require_int("examples", examples, 1)),
-            stop_when=Stop() if stop_when is None else stop_when,
             proposals=proposals,
         )
-        super().__init__(
-            params,
-            parts,
-            model_client,
-            constraints,
-            options=options,
-            seed=seed,
-            **completion_args,
-        )
+        common = Common(model_client, constraints, gate, stop_when, options, seed)
+        super().__init__(params, parts, common, **completion_args)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, ClassVar, TypeAlias
+from functools import partial
+from typing import Any, ClassVar, Final, TypeAlias
 
 from afnio._dispatch import call_user, on_loop, run_sync
 from afnio._variable import Variable
+from afnio._warn import warn
 from afnio.autodiff.graph import RemovableHandle
-from afnio.errors import InputTypeError, InputValueError
+from afnio.models._plan import active_plan
 from afnio.optim._groups import ParamsT, as_groups, check_distinct, complete
-from afnio.optim._state import (
-    from_plain,
-    restore_option,
-    to_plain,
-    with_secrets,
-    without_secrets,
-)
+from afnio.optim._restore import restored, take_search
+from afnio.optim._state import to_plain, without_secrets
 from afnio.optim.records import StepRecord
 
 __all__ = ["Closure", "Optimizer", "ParamsT", "StateDict"]
@@ -30,6 +28,10 @@ Closure = Callable[..., Any]
 StateDict: TypeAlias = dict[str, Any]
 """What `Optimizer.state_dict` returns."""
 
+_ALL_FROZEN: Final = (
+    "no parameter of the optimizer requires grad, so a step changes nothing; call "
+    "requires_grad_() on those that are to be optimized."
+)
 
 _stepping: ContextVar[tuple[Optimizer, ...]] = ContextVar("afnio_stepping", default=())
 """Optimizers whose overridden ``step`` is running, so ``super().step()`` goes on."""
@@ -55,9 +57,12 @@ class Optimizer:
     A subclass overrides ``_astep`` (``async``), or simply ``step``. It proposes
     everything first and commits last, so that a failed step changes nothing.
 
+    A parameter that is frozen (``requires_grad`` is False) is skipped for as long as it
+    is, whatever its ``grad`` holds. If all are, a step changes nothing, with a warning.
+
     Args:
-        params: Leaf Variables that require grad, or dicts with ``params`` and options
-            that override the defaults.
+        params: Leaf Variables, or dicts with ``params`` and options that override the
+            defaults.
         defaults: Options of every group. Groups may be changed between steps.
 
     Attributes:
@@ -68,7 +73,7 @@ class Optimizer:
 
     Raises:
         InputTypeError: Not Variables, or not in a fixed order.
-        InputValueError: None at all, one twice, not a leaf, or one without grad.
+        InputValueError: None at all, one twice, or not a leaf.
     """
 
     credit_mode: ClassVar[str] = "critic"
@@ -105,8 +110,8 @@ class Optimizer:
 
         Raises:
             InputTypeError: A parameter is not a Variable, or cannot be optimized here.
-            InputValueError: An option is unknown; a parameter is not a leaf, does not
-                require grad, or is here already.
+            InputValueError: An option is unknown; a parameter is not a leaf, or is here
+                already.
         """
         group = complete(param_group, self.defaults)
         check_distinct([*self.param_groups, group])
@@ -144,12 +149,15 @@ class Optimizer:
         return await on_loop(self._hooked(closure))
 
     async def _hooked(self, closure: Closure | None) -> Any:
+        if not any(param.requires_grad for param in self._params()):
+            warn(_ALL_FROZEN)
         args: tuple[Any, ...] = (closure,)
         kwargs: dict[str, Any] = {}
         for hook in list(self._pre_hooks.values()):
             changed = await call_user(hook, self, args, kwargs)
             if changed is not None:
                 args, kwargs = changed
+        self._undo_after_plan()
         result = await self._astep(*args, **kwargs)
         for hook in list(self._post_hooks.values()):
             await call_user(hook, self, args, kwargs)
@@ -215,56 +223,15 @@ class Optimizer:
                 (or ``"<group>.<option>"``). Surplus ones are ignored.
 
         Raises:
-            InputValueError: Groups do not match, or a client is missing; nothing has
-                changed.
+            InputValueError: Groups do not match, a client is missing, or a value is of
+                the wrong kind; nothing has changed.
         """
-        if not isinstance(state_dict, Mapping):
-            raise InputTypeError(
-                "state_dict must be the dict that state_dict() returned, got "
-                f"{type(state_dict).__name__}."
-            )
-        for key in ("param_groups", "state"):
-            if key not in state_dict:
-                raise InputValueError(
-                    f"state_dict has no {key!r}, so it is not what an optimizer's "
-                    "state_dict() returned."
-                )
-        saved = state_dict["param_groups"]
-        self._check_sizes(saved)
-        groups = [
-            {
-                key: with_secrets(
-                    key,
-                    restore_option(key, value, number, model_clients or {}),
-                    self.param_groups[number],
-                )
-                for key, value in group.items()
-                if key != "params"
-            }
-            for number, group in enumerate(saved)
-        ]
-        params = list(self._params())
-        ids = [number for group in saved for number in group["params"]]
-        places = {str(number): param for number, param in zip(ids, params, strict=True)}
-        state: defaultdict[Variable, dict[str, Any]] = defaultdict(dict)
-        for number, held in state_dict["state"].items():
-            state[places[str(number)]] = from_plain(held)
-        history = [StepRecord.from_dict(item) for item in state_dict.get("history", ())]
-        self._load_search_state(state_dict.get("search") or {})
-        for group, options in zip(self.param_groups, groups, strict=True):
+        found = restored(self, state_dict, model_clients or {})
+        take_search(self, found.search)
+        for group, options in zip(self.param_groups, found.groups, strict=True):
             group.update(options)
-        self.state, self.history = state, history
-        self._steps = state_dict.get("steps", 0)
-
-    def _check_sizes(self, saved: Iterable[Mapping[str, Any]]) -> None:
-        theirs = [len(group["params"]) for group in saved]
-        mine = [len(group["params"]) for group in self.param_groups]
-        if theirs != mine:
-            raise InputValueError(
-                "the saved optimizer does not fit: it has groups of "
-                f"{theirs} parameters, this one of {mine}. Build the optimizer over "
-                "the same parameters in the same groups."
-            )
+        self.state, self.history = found.state, found.history
+        self._steps = found.steps
 
     def _search_state(self) -> dict[str, Any]:
         """Return what a subclass keeps besides ``state``, as plain data."""
@@ -280,11 +247,30 @@ class Optimizer:
 
     def _assign(self, param: Variable, data: Any, reason: str) -> None:
         """Give a parameter a new value, and say how it came about."""
-        if param.data == data:
+        if not param.requires_grad or param.data == data:
+            return
+        if (planned := active_plan()) is not None:
+            planned.undo_after(param, partial(setattr, param, "data", param.data))
+            param.data = data
             return
         param.data = data
         if annotate := getattr(param, "annotate", None):
             annotate(f"{type(self).__name__}: {reason}", self._steps)
+
+    def _undo_after_plan(self) -> None:
+        """Be, after a plan, what it was before: stand-ins have taught nothing."""
+        if (planned := active_plan()) is None:
+            return
+        state = {param: dict(held) for param, held in self.state.items()}
+        kept = (defaultdict(dict, state), list(self.history), self._steps)
+        search = copy.deepcopy(self._search_state())
+
+        def undo() -> None:
+            self.state, self.history, self._steps = kept
+            if search:
+                self._load_search_state(search)
+
+        planned.undo_after(self, undo)
 
     async def _record(self, records: Iterable[StepRecord]) -> None:
         """Add records to the history and tell whoever listens."""

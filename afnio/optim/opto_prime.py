@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 from afnio._variable import Variable
 from afnio.errors import InputValueError
+from afnio.models._chat_client import ChatClient
 from afnio.optim._checks import require_int
-from afnio.optim._engine import Search
 from afnio.optim._options import RewriteOptions
 from afnio.optim._parts import Minibatch, Parts, Stop
+from afnio.optim._preset import Common, Preset
 from afnio.optim.gates import Gate, Improve, Race
 from afnio.optim.memory import Recent
 from afnio.optim.optimizer import ParamsT
@@ -20,7 +21,7 @@ from afnio.optim.proposers import Graph
 __all__ = ["OptoPrime"]
 
 
-class OptoPrime(Search):
+class OptoPrime(Preset):
     """Update all parameters together, by one look at how the program ran.
 
     A model sees some runs of the program, right ones and wrong ones, written as code:
@@ -83,7 +84,7 @@ class OptoPrime(Search):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         constraints: Iterable[str | Variable] | None = None,
         *,
         proposals: int = 1,
@@ -98,23 +99,15 @@ class OptoPrime(Search):
     ) -> None:
         parts = Parts(
             proposer=Graph(),
-            gate=Race() if gate is None else gate,
+            gate=Race(),
             pool=Current(),
             check=check,
             memory=Recent(require_int("memory_size", memory_size, 0)),
             sampler=Minibatch(batch_size),
-            stop_when=Stop() if stop_when is None else stop_when,
             proposals=proposals,
         )
-        super().__init__(
-            params,
-            parts,
-            model_client,
-            constraints,
-            options=options,
-            seed=seed,
-            **completion_args,
-        )
+        common = Common(model_client, constraints, gate, stop_when, options, seed)
+        super().__init__(params, parts, common, **completion_args)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         super()._check_group(group)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from afnio._variable import Variable
+from afnio.models._chat_client import ChatClient
 from afnio.optim._checks import require_int
-from afnio.optim._engine import Search
 from afnio.optim._options import RewriteOptions
 from afnio.optim._parts import Minibatch, Parts, Stop
+from afnio.optim._preset import Common, Preset
 from afnio.optim.gates import Gate, Improve, Race
 from afnio.optim.memory import RejectedEdits
 from afnio.optim.optimizer import ParamsT
@@ -19,7 +20,7 @@ from afnio.optim.proposers import Patch
 __all__ = ["PatchTGD"]
 
 
-class PatchTGD(Search):
+class PatchTGD(Preset):
     r"""Improve parameters by a few edits at a time, and keep what wins a race.
 
     In every step a model proposes edits of each parameter with feedback (add, replace,
@@ -94,7 +95,7 @@ class PatchTGD(Search):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         constraints: Iterable[str | Variable] | None = None,
         edit_lr: int = 4,
         *,
@@ -113,26 +114,19 @@ class PatchTGD(Search):
     ) -> None:
         parts = Parts(
             proposer=Patch(),
-            gate=Race(behind=2, ahead=3) if gate is None else gate,
+            gate=Race(behind=2, ahead=3),
             pool=Current(),
             check=check,
             finalists=finalists,
             memory=RejectedEdits(require_int("rejected", rejected, 0)),
             sampler=Minibatch(batch_size),
-            stop_when=Stop() if stop_when is None else stop_when,
             proposals=proposals,
             unite=unite,
             prune=prune,
         )
+        common = Common(model_client, constraints, gate, stop_when, options, seed)
         super().__init__(
-            params,
-            parts,
-            model_client,
-            constraints,
-            options=options,
-            seed=seed,
-            defaults={"edit_lr": edit_lr},
-            **completion_args,
+            params, parts, common, defaults={"edit_lr": edit_lr}, **completion_args
         )
 
     def _check_group(self, group: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from afnio.errors import InputValueError
 from afnio.optim._checks import require_int, require_number
+from afnio.optim._fields import checked
 
 __all__ = [
     "BestSeen",
@@ -66,14 +67,19 @@ class Candidate:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Candidate:
-        """Return the candidate that `to_dict` wrote."""
-        return cls(
+        """Return the candidate that `to_dict` wrote.
+
+        Raises:
+            InputValueError: A field is of the wrong kind.
+        """
+        found = cls(
             number=data["number"],
             values=tuple(data["values"]),
             scores={int(k): tuple(v) for k, v in data["scores"].items()},
             parents=tuple(data["parents"]),
             step=data["step"],
         )
+        return checked(found, "candidates")
 
     def with_scores(self, scores: Mapping[int, tuple[float | None, ...]]) -> Candidate:
         """Return the same candidate with these scores."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from afnio._dispatch import gather
 from afnio._text import shorten
+from afnio.models._response_format import object_schema
 from afnio.optim._catalogue_prompts import (
     HISTORY_SYSTEM,
     HISTORY_USER,
@@ -28,7 +29,7 @@ from afnio.optim._catalogue_prompts import (
 from afnio.optim._edits import EDIT_SCHEMA, apply_edits, parse_edits
 from afnio.optim._graph import Graph
 from afnio.optim._prompts import Task, limits_of, mark_of
-from afnio.optim._question import object_schema, read_object, read_text
+from afnio.optim._question import read_object, read_text
 from afnio.optim._rewrite import Outcome, converse, rewrite
 from afnio.optim._search_prompts import (
     MERGE_SYSTEM,

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from afnio._text import shorten
+from afnio.optim._fields import checked
 from afnio.optim.gates import Decision
 from afnio.optim.proposers import changed_lines
 
@@ -121,9 +122,13 @@ class StepRecord:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StepRecord:
-        """Return the record that `to_dict` wrote."""
+        """Return the record that `to_dict` wrote.
+
+        Raises:
+            InputValueError: A field is of the wrong kind.
+        """
         decision = data["decision"]
-        return cls(
+        found = cls(
             step=data["step"],
             optimizer=data["optimizer"],
             candidate=data["candidate"],
@@ -139,6 +144,7 @@ class StepRecord:
             candidate_scores=tuple(data["candidate_scores"]),
             rationale=data.get("rationale", ""),
         )
+        return checked(found, "history")
 
 
 def _line(text: str) -> str:
@@ -184,7 +190,7 @@ def _cells(record: StepRecord) -> Sequence[str]:
         "yes" if record.accepted else "no",
         record.comparison(),
         "; ".join(change.describe() for change in record.changes),
-        _line(record.reason),
+        _line("; ".join(text for text in (record.reason, record.rationale) if text)),
     )
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from afnio._variable import Variable
+from afnio.models._chat_client import ChatClient
 from afnio.optim._checks import require_int, require_number
-from afnio.optim._engine import Search
 from afnio.optim._options import RewriteOptions
 from afnio.optim._parts import Minibatch, Parts, Stop
+from afnio.optim._preset import Common, Preset
 from afnio.optim._simba import SIMBARound
 from afnio.optim.gates import Gate, Improve, TwoStage
 from afnio.optim.memory import RejectedEdits
@@ -20,7 +21,7 @@ from afnio.optim.proposers import AppendRule
 __all__ = ["SIMBA"]
 
 
-class SIMBA(Search):
+class SIMBA(Preset):
     """Run samples several times, and add a rule or a demonstration from the contrast.
 
     In every step a parent is drawn, better ones more often, and run several times on
@@ -76,7 +77,7 @@ class SIMBA(Search):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         constraints: Iterable[str | Variable] | None = None,
         *,
         rollouts: int = 4,
@@ -100,24 +101,16 @@ class SIMBA(Search):
         self.demo_rate = require_number("demo_rate", demo_rate, 0.0, 1.0)
         parts = Parts(
             proposer=AppendRule(),
-            gate=TwoStage() if gate is None else gate,
+            gate=TwoStage(),
             pool=TopKSoftmax(require_int("top", top, 1), temperature),
             check=check,
             finalists=finalists,
             memory=RejectedEdits(require_int("rejected", rejected, 0)),
             sampler=Minibatch(batch_size),
-            stop_when=Stop() if stop_when is None else stop_when,
             proposals=proposals,
         )
-        super().__init__(
-            params,
-            parts,
-            model_client,
-            constraints,
-            options=options,
-            seed=seed,
-            **completion_args,
-        )
+        common = Common(model_client, constraints, gate, stop_when, options, seed)
+        super().__init__(params, parts, common, **completion_args)
 
     def _check_param(self, param: Variable) -> None:
         """Texts and demonstrations are both welcome."""

@@ -10,6 +10,7 @@ from afnio._dispatch import call_user, gather
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError
+from afnio.models._chat_client import ChatClient
 from afnio.optim._checks import require_part
 from afnio.optim._functional import atgd, tgd
 from afnio.optim._jobs import Job, distinct, values_of, warn_of_refusals
@@ -46,8 +47,9 @@ class TGD(Optimizer):
     """Textual gradient descent: a model rewrites each parameter from its feedback.
 
     ``step`` rewrites all parameters that have feedback at once, and commits all or
-    none. A parameter whose feedback is all empty costs no call. A rewrite that stays
-    unusable leaves its parameter as it was, with a warning and a record.
+    none. A parameter whose feedback is all empty costs no call, nor does a frozen one.
+    A rewrite that stays unusable leaves its parameter as it was, with a warning and a
+    record.
 
     Args:
         params: Parameters that hold text, or groups of them. A group may have its own
@@ -98,7 +100,7 @@ class TGD(Optimizer):
     def __init__(
         self,
         params: ParamsT,
-        model_client: Any = None,
+        model_client: ChatClient | None = None,
         messages: Sequence[Mapping[str, Any]] | None = None,
         inputs: Mapping[str, Any] | None = None,
         constraints: Iterable[str | Variable] | None = None,
@@ -237,14 +239,16 @@ class TGD(Optimizer):
     async def _jobs(self) -> list[Job]:
         """Return what there is to rewrite; raises before any model is asked."""
         jobs: list[Job] = []
-        number = 0
+        numbers = {param: number for number, param in enumerate(self._params())}
         for group in self.param_groups:
+            trained = [param for param in group["params"] if param.requires_grad]
+            if not trained:
+                continue
             settings = await settings_of(group)
-            for param in group["params"]:
-                job = await self._job(param, number, settings)
+            for param in trained:
+                job = await self._job(param, numbers[param], settings)
                 if self._wants(job):
                     jobs.append(job)
-                number += 1
         return jobs
 
     async def _job(self, param: Variable, number: int, settings: Settings) -> Job:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import queue
 import threading
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from afnio._warn import warn
 from afnio.tracking.loggers import RunInfo, RunLogger
 from afnio.tracking.run_context import brief_error, finish_before_others
 
@@ -81,8 +81,6 @@ class Fanout:
         while not self._failures.empty():
             name, error = self._failures.get()
             self._on_failure(name, error)
-            warnings.warn(
+            warn(
                 f"logger {name} has failed ({error}); the run goes on without it.",
-                RuntimeWarning,
-                stacklevel=4,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from shlex import quote
@@ -65,7 +66,9 @@ def _test(summary: Summary) -> Iterator[Line]:
         yield Line("The test set was not looked at.", "dim")
         return
     better = "" if summary.higher_is_better else ", lower is better"
-    yield _title(f"Test score{better} (95 % intervals)")
+    is_mean = all(look.scores for look in looks)
+    mean = ": mean per sample" if is_mean else ""
+    yield _title(f"Test score{better}{mean} (95 % intervals)")
     for name, look in zip(_look_names(len(looks)), looks, strict=True):
         yield Line(f"  {name:<7} {_score(look)}")
     yield from _difference(summary)
@@ -249,6 +252,7 @@ def _files(summary: Summary) -> Iterable[Line]:
         text = f"Fit: {epochs}, {steps}"
         if summary.best_score is not None:
             text += f", best {summary.monitor} {summary.best_score:.4g}"
+            text += mean_words(summary.best_score, summary.best_mean)
         yield Line(text)
     if summary.stop_reason:
         yield Line(f"Stopped: {summary.stop_reason}")
@@ -261,6 +265,21 @@ def _files(summary: Summary) -> Iterable[Line]:
             yield Line(f"{name + ':':<5} {path}")
     if summary.run_path is not None:
         yield Line(f"More: afnio report {quote(summary.run_path)}")
+
+
+def mean_words(value: float, mean: float | None) -> str:
+    """Say what a metric comes to per sample, where that is known.
+
+    Evaluators add up the scores of a batch unless they are told otherwise.
+
+    Examples:
+        >>> mean_words(3.6, 0.9), mean_words(0.9, 0.9), mean_words(3.6, None)
+        (' (mean 0.9 per sample)', ' (mean per sample)', '')
+    """
+    if mean is None:
+        return ""
+    same = math.isclose(value, mean, abs_tol=1e-9)
+    return " (mean per sample)" if same else f" (mean {mean:.4g} per sample)"
 
 
 def _count(number: int, noun: str) -> str:

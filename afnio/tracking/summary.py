@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -158,6 +158,8 @@ class Summary:
     monitor: str = ""
     best_score: float | None = None
     """The best value of the monitored metric."""
+    best_mean: float | None = None
+    """What it comes to per sample, where that is known."""
     stop_reason: str = ""
     """Why the fit ended early, or empty."""
     higher_is_better: bool = True
@@ -252,6 +254,27 @@ def examples_from(
         )
         for old, new in chosen
     )
+
+
+def best_mean(
+    epochs: Iterable[Mapping[str, Any]], monitor: str, best: float | None
+) -> float | None:
+    """Return the mean score of a sample in the epoch with the best monitored metric.
+
+    None where that is not known, or the metric is no score.
+
+    Args:
+        epochs: The records of epochs.
+        monitor: The metric.
+        best: Its best value.
+    """
+    for record in epochs:
+        metrics = record.get("metrics") or {}
+        scored = "val_loss" if "val_loss" in metrics else "train_loss"
+        mean = record.get("mean_score")
+        if monitor == scored and metrics.get(monitor) == best:
+            return mean if isinstance(mean, (int, float)) else None
+    return None
 
 
 def look_from(record: Mapping[str, Any]) -> TestLook:

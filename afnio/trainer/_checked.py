@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from afnio._text import describe, shorten
 from afnio.errors import AfnioError, FileFormatError
+from afnio.optim._restore import DamagedStateError
 from afnio.trainer._random import is_random_state
 
 
@@ -56,6 +57,10 @@ def _are_records(value: Any) -> bool:
     )
 
 
+def _are_seconds(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_number, value.values()))
+
+
 _COUNT: Final = Kind("a whole number of 0 or more", _is_count)
 _SECONDS: Final = Kind("a number of 0 or more", _is_number)
 _OBJECT: Final = Kind("an object", _is_a(Mapping))
@@ -75,6 +80,7 @@ _TRAINER: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "step": _COUNT,
         "seconds": _SECONDS,
+        "stages": Kind("seconds by stage", _are_seconds, is_optional=True),
         "spend": _OBJECT,
         "initial_values": _OBJECT,
         "began": Kind("the loader's state and random numbers", _is_beginning),
@@ -143,6 +149,11 @@ def taking(file: Path, part: str) -> Iterator[None]:
     """
     try:
         yield
+    except DamagedStateError as error:
+        raise FileFormatError(
+            f"{file}: {part} cannot be taken over: {error.problem} Go on from another "
+            "checkpoint, or start a new fit."
+        ) from error
     except AfnioError:
         raise
     except (ArithmeticError, AssertionError, AttributeError) as error:

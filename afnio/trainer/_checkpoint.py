@@ -220,6 +220,11 @@ async def read_checkpoint(
     if not isinstance(path, (str, Path)):
         raise InputTypeError(f"ckpt_path must be a path, got {describe(path)}.")
     file = known.get(str(path)) or Path(path)
+    if str(path) in known and known[str(path)] is None and not file.exists():
+        raise InputValueError(
+            f"ckpt_path={str(path)!r}: this Trainer has written no checkpoint yet; fit "
+            "first (with enable_checkpointing), or pass the path of a checkpoint."
+        )
     checkpoint = await in_thread(_load, file)
     check_checkpoint(file, checkpoint)
     return file, checkpoint

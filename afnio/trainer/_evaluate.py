@@ -138,12 +138,13 @@ class EvaluationLoop:
         if isinstance(output, StepOutput):
             await output.settle()
             size = weight_of(batch)
-            self._found.meter.add(output.metrics(), size)
             evidence = output.evidence()
-            scores = [float(each.score) for each in evidence]
+            scores = output.scores()
+            self._found.meter.add(output.metrics(), size, scores)
             self._found.scores.add(batch, size, scores, evidence)
             means = self._found.meter.means(PREFIXES[self._kind])
             self._trainer.logged_metrics.update(means)
+            self._trainer.mean_scores[self._kind] = self._found.meter.mean_score
             return output.raw
         await settle(output)
         if self._kind == "predict":

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from afnio._dispatch import call_user
+from afnio._text import closest
 from afnio.cognitive.modules.module import Module
 from afnio.errors import BudgetError, InputValueError
-from afnio.models import Budget
 from afnio.models._counts import DIGEST_BYTES
 from afnio.models._sampling import sample_log
 from afnio.trainer._checkpoint import (
@@ -22,6 +22,7 @@ from afnio.trainer._checkpoint import (
     loader_state,
     set_loader_state,
 )
+from afnio.trainer._ending import budget_of, is_over
 from afnio.trainer._evaluate import (
     Evaluation,
     EvaluationLoop,
@@ -33,7 +34,6 @@ from afnio.trainer._metrics import Meter, Record, interval_of
 from afnio.trainer._optimize import StepRunner, Window, as_optimizers, needs_closure
 from afnio.trainer._origin import origin
 from afnio.trainer._resume import Position, apply_checkpoint, make_checkpoint
-from afnio.trainer._settings import Settings
 from afnio.trainer._sink import decisions_recorded
 from afnio.trainer._steps import StepOutput
 from afnio.trainer._summary import parameter_values
@@ -60,6 +60,7 @@ class FitLoop:
         meter: The training metrics of the epoch so far.
         val_state: The validation loader's state when its batches were read.
         asked: How many questions, asked under a cache, the checkpoints know.
+        has_been_told: Whether it was said that a wish to stop has to wait.
     """
 
     def __init__(self, trainer: Trainer, agent: Module, loaders: Loaders) -> None:
@@ -70,9 +71,10 @@ class FitLoop:
         self.at = Position()
         self.meter = Meter()
         self.val_state: Any = None
-        self.budget = _budget(trainer.settings)
+        self.budget = budget_of(trainer.settings)
         self.encoded = Encoded()
         self.asked = 0
+        self.has_been_told = False
         self._val_batches: list[Any] = []
         self._steps_here = 0
         self._started = trainer.clock()
@@ -149,9 +151,10 @@ class FitLoop:
         if self.loaders.val is not None:
             self._val_batches = await call_user(self._read_val, self.loaders.val)
             return ValidationClosure(self.agent, self._val_batches)
-        if any(needs_closure(optimizer) for optimizer in self.optimizers):
+        names = [type(each).__name__ for each in self.optimizers if needs_closure(each)]
+        if names:
             raise InputValueError(
-                "an optimizer accepts changes on validation evidence; pass a "
+                f"{names[0]} accepts changes on validation evidence; pass a "
                 "val_dataloader to fit()."
             )
         return None
@@ -168,7 +171,7 @@ class FitLoop:
     async def _run_epochs(self, runner: StepRunner) -> None:
         try:
             for epoch in range(self.at.next_epoch, self.trainer.max_epochs + 1):
-                if self._limit_reached() or not await self._train_epoch(epoch, runner):
+                if is_over(self) or not await self._train_epoch(epoch, runner):
                     break
                 await self._finish_epoch(epoch)
         except BudgetError as error:
@@ -192,18 +195,6 @@ class FitLoop:
         except BudgetError as error:
             self.trainer.stop(str(error))
 
-    def _limit_reached(self) -> bool:
-        trainer, settings = self.trainer, self.trainer.settings
-        if trainer.should_stop:
-            return True
-        if settings.max_steps is not None and self.at.step >= settings.max_steps:
-            trainer.stop(f"max_steps={settings.max_steps} is reached")
-        elif settings.max_time is not None and self.seconds() >= settings.max_time:
-            trainer.stop(f"max_time={settings.max_time} seconds have passed")
-        elif self.budget is not None and self.budget.is_exhausted():
-            trainer.stop(f"{self.budget!r} is spent")
-        return trainer.should_stop
-
     def seconds(self) -> float:
         """Return how long the fit has taken, before it was resumed included."""
         return self.at.seconds_before + self.trainer.clock() - self._started
@@ -223,7 +214,7 @@ class FitLoop:
             self.at.caught_up()
             seen += len(window)
             self.at.fetched = seen
-            if self._limit_reached():
+            if is_over(self):
                 return False
             if await self._is_epoch_cut(window):
                 self.at.is_cut = True
@@ -255,6 +246,7 @@ class FitLoop:
         trainer.global_step = self.at.step
         trainer.logged_metrics.update(self.meter.means("train_"))
         trainer.logged_metrics["total_cost($)"] = trainer.total_cost
+        trainer.mean_scores["train"] = self.meter.mean_score
         last = window[-1][0]
         record = Record(
             kind="step",
@@ -263,6 +255,7 @@ class FitLoop:
             epoch=epoch,
             batch=last,
             step=self.at.step,
+            mean_score=own.mean_score,
         )
         await trainer.add_record(self.agent, record)
         trainer.journal.usage("fit", whole=False)
@@ -278,13 +271,14 @@ class FitLoop:
             size = weight_of(batch)
             self.trainer.journal.saw(batch, size)
             if output is not None:
+                scores = output.scores()
                 for meter in (own, self.meter):
-                    meter.add(output.metrics(), size)
+                    meter.add(output.metrics(), size, scores)
         return own
 
     async def _finish_epoch(self, epoch: int) -> None:
         self.at.caught_up()
-        trainer, interval = self.trainer, None
+        trainer, interval, mean = self.trainer, None, self.meter.mean_score
         metrics, samples = self.meter.means("train_"), self.meter.samples
         trainer.journal.epoch_end()
         if not samples and self.agent.automatic_optimization and not self.at.is_cut:
@@ -298,6 +292,7 @@ class FitLoop:
             found = await loop.run(self._val_batches)
             metrics |= found.meter.means("val_")
             interval = interval_of(found.scores.sorted()[0])
+            mean = found.meter.mean_score
             self._name_val_data(found)
         metrics["total_cost($)"] = self.trainer.total_cost
         self.trainer.logged_metrics.update(metrics)
@@ -309,6 +304,7 @@ class FitLoop:
             epoch=epoch,
             step=self.at.step,
             interval=interval,
+            mean_score=mean,
         )
         trainer.journal.parameters(self.agent)
         await trainer.add_record(self.agent, record)
@@ -334,16 +330,10 @@ class FitLoop:
         name = self.trainer.settings.monitor
         if name is not None and name not in metrics:
             raise InputValueError(
-                f"monitor is {name!r}, but the metrics are {', '.join(metrics)}."
+                f"monitor is {name!r}, but the metrics are {', '.join(metrics)}; "
+                f"{closest(name, metrics)}"
             )
         return metrics.get(self.trainer.monitor)
 
     async def _fire(self, name: str, *args: Any) -> list[Any]:
         return await fire(self.trainer, self.agent, name, *args)
-
-
-def _budget(settings: Settings) -> Budget | None:
-    """Return what limits the model calls of a fit, if anything does."""
-    if settings.max_cost is None and settings.max_calls is None:
-        return None
-    return Budget(usd=settings.max_cost, calls=settings.max_calls)

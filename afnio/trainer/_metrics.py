@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import fsum
 from statistics import fmean, stdev
 from typing import Any, Final, cast
 
@@ -35,6 +36,9 @@ class Record:
     interval: tuple[float, float] | None = None
     """95 % confidence interval of the mean score, where samples have scores: of a test
     or validation, and of an epoch's validation."""
+    mean_score: float | None = None
+    """Mean score of a sample where each has one; ``metrics`` have what evaluators make
+    of a batch, by default the sum."""
     scores: tuple[float, ...] = ()
     """Of a test or validation: one per sample, in an order of the samples alone."""
     sample_set: str = ""
@@ -84,12 +88,16 @@ class Meter:
 
     def __init__(self) -> None:
         self.samples = 0
+        self._scores: list[float] = [0.0, 0.0]
         self._sums: dict[str, float] = {}
         self._weights: dict[str, float] = {}
 
-    def add(self, metrics: Mapping[str, Any], samples: int) -> None:
-        """Count the metrics of a batch of ``samples`` samples."""
+    def add(
+        self, metrics: Mapping[str, Any], samples: int, scores: Sequence[float] = ()
+    ) -> None:
+        """Count the metrics of a batch of ``samples`` samples, and their scores."""
         self.samples += samples
+        self._scores = [self._scores[0] + fsum(scores), self._scores[1] + len(scores)]
         for name, value in metrics.items():
             if numbers := list(_numbers(value)):
                 share = len(numbers) if isinstance(value, list) else samples
@@ -103,10 +111,20 @@ class Meter:
             for name, total in self._sums.items()
         }
 
+    @property
+    def mean_score(self) -> float | None:
+        """The mean score of a sample, whatever evaluators make of a batch.
+
+        None unless every sample has one.
+        """
+        total, count = self._scores
+        return total / count if count and count == self.samples else None
+
     def state_dict(self) -> dict[str, Any]:
         """Return the sums so far, as JSON data."""
         return {
             "samples": self.samples,
+            "scores": list(self._scores),
             "sums": dict(self._sums),
             "weights": dict(self._weights),
         }
@@ -114,6 +132,7 @@ class Meter:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
         self.samples = state["samples"]
+        self._scores = list(state.get("scores", (0.0, 0.0)))
         self._sums = dict(state["sums"])
         self._weights = dict(state["weights"])
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from afnio.tracking._summary_text import mean_words
 from afnio.trainer._displays import Display, Shown, display_for
 from afnio.trainer.callbacks import Callback
 
@@ -216,7 +217,8 @@ class ProgressBar(Callback):
             self._display.update(self._shown(trainer))
 
     def _end(self, trainer: Trainer) -> None:
-        if self._display is not None:
+        """End a phase; of one that a resumed fit had done before, nothing is said."""
+        if self._display is not None and self._phases[-1].done:
             self._display.end(self._shown(trainer))
         self._phases.pop()
         if self._display is not None and self._phases:
@@ -240,8 +242,10 @@ class ProgressBar(Callback):
 
 def _results(trainer: Trainer, phase: _Phase) -> str:
     prefix = _PREFIXES.get(phase.name, f"{phase.name}_")
+    mean = trainer.mean_scores.get(phase.name)
     metrics = " - ".join(
         f"{name}: {value:.4g}"
+        + (mean_words(value, mean) if name == f"{prefix}loss" else "")
         for name, value in trainer.logged_metrics.items()
         if name.startswith(prefix) and name != _COST
     )

@@ -111,6 +111,7 @@ async def make_checkpoint(loop: FitLoop) -> dict[str, Any]:
         "trainer": {
             "step": at.step,
             "seconds": loop.seconds(),
+            "stages": {k: s for k, s in trainer.seconds.items() if k != "fit"},
             "spend": trainer.spend.state_dict(),
             "initial_values": trainer.initial_values,
             "began": at.began,
@@ -192,6 +193,8 @@ def _restore_trainer(loop: FitLoop, state: Mapping[str, Any], file: Path) -> Non
         trainer.spend.load_state_dict(state["spend"])
     trainer.logged_metrics.update(state["logged_metrics"])
     trainer.seconds["fit"] = state["seconds"]
+    for stage, seconds in state.get("stages", {}).items():  # of another process, mostly
+        trainer.seconds[stage] = max(seconds, trainer.seconds.get(stage, 0.0))
     trainer.initial_values = dict(state["initial_values"])
     trainer.decisions = [
         record

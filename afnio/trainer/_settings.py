@@ -10,7 +10,14 @@ from afnio._text import closest, describe
 from afnio.errors import InputTypeError, InputValueError
 
 DEFAULT_EPOCHS: Final = 10
-_COUNTS: Final = ("max_epochs", "max_steps", "max_calls", "max_retries")
+_COUNTS: Final = (
+    "max_epochs",
+    "max_steps",
+    "max_calls",
+    "max_retries",
+    "min_epochs",
+    "min_steps",
+)
 _AMOUNTS: Final = ("max_time", "max_cost")
 _POSITIVE: Final = ("accumulate_grad_batches", "concurrent_steps")
 _HABITS: Final = {
@@ -27,6 +34,8 @@ class TrainerOptions(TypedDict, total=False):
     """The options of a Trainer beyond the documented ones; see `Settings`."""
 
     max_steps: int | None
+    min_epochs: int | None
+    min_steps: int | None
     max_time: float | None
     max_cost: float | None
     max_calls: int | None
@@ -52,6 +61,13 @@ class Settings:
 
     max_steps: int | None = None
     """Training steps in all."""
+
+    min_epochs: int | None = None
+    """Epochs before early stopping, or any other ``trainer.stop()``, may end a fit.
+    What is wished for earlier waits; limits (steps, time, cost, calls) do not."""
+
+    min_steps: int | None = None
+    """Training steps before that, likewise."""
 
     max_time: float | None = None
     """Seconds of fitting, resumed ones included; looked at between steps."""
@@ -94,6 +110,17 @@ class Settings:
                 raise InputValueError(
                     f"{name} is {getattr(self, name)}; expected >= 1."
                 )
+
+        self._check_minimum("min_epochs", "max_epochs", self.epochs)
+        self._check_minimum("min_steps", "max_steps", self.max_steps)
+
+    def _check_minimum(self, name: str, limit: str, most: int | None) -> None:
+        least = getattr(self, name)
+        if None not in (least, most) and least > most:
+            raise InputValueError(
+                f"{name} is {least}, but {limit} ends a fit after {most}; raise "
+                f"{limit}, or lower {name}."
+            )
 
     def _check_others(self) -> None:
         if self.monitor is not None and not isinstance(self.monitor, str):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from afnio._warn import warn
+from afnio.models._plan import active_plan
 from afnio.tracking import Run, RunInfo, RunLogger, get_active_run
 from afnio.tracking._fanout import Fanout
 from afnio.tracking._manifest import command, versions
@@ -61,8 +62,8 @@ Target = Run | LooseRun
 class RunSink:
     """Writes to the run that is active at the time, and to loggers of its own.
 
-    Without either it does nothing. A run that cannot be written to is left alone after
-    one warning.
+    Without either, or under a plan, it does nothing. A run that cannot be written to is
+    left alone after one warning.
 
     Args:
         loggers: They are added to the active run; without one they are on their own.
@@ -78,7 +79,7 @@ class RunSink:
 
     def open(self) -> None:
         """Start the loggers, with the run that is active now if there is one."""
-        if not self._loggers:
+        if not self._loggers or active_plan() is not None:
             return
         loggers, self._loggers = self._loggers, []
         if (run := get_active_run()) is not None:
@@ -118,6 +119,8 @@ class RunSink:
         self._write(write)
 
     def _targets(self) -> list[Target]:
+        if active_plan() is not None:
+            return []  # what stand-ins have come to is no result
         run = None if self._broken else get_active_run()
         return [target for target in (run, self._loose) if target is not None]
 
@@ -127,11 +130,9 @@ class RunSink:
                 write(target)
             except Exception as error:  # noqa: BLE001 - a logger must not stop training
                 self._broken = True
-                warnings.warn(
+                warn(
                     f"run {target.name!r} cannot be written to "
                     f"({type(error).__name__}: {error}); training goes on without it.",
-                    RuntimeWarning,
-                    stacklevel=3,
                 )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from afnio._dispatch import call_user, on_loop
 from afnio._text import shorten
+from afnio._warn import warn
 from afnio.cognitive.modules.module import Module
 from afnio.errors import ModelError
 from afnio.models import CallEvent, observe
+from afnio.models._plan import active_plan
 from afnio.tracking import get_active_run, resume
 from afnio.tracking._active import run_to_resume
 from afnio.trainer._evaluate import PREFIXES, Evaluation, EvaluationLoop
@@ -50,6 +51,7 @@ class Stages(TrainerState):
             finally:
                 await fire_callbacks(self, agent, "teardown", stage)
 
+        self.undo_after_plan()
         clients = list(clients) if isinstance(clients, Iterable) else clients
         self.watches_found_clients = not clients
         started = self.clock()
@@ -93,12 +95,12 @@ class Stages(TrainerState):
         if message not in self.warnings:
             self.warnings.append(message)
             self.sink.event("warning", {"message": message})
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            warn(message)
 
     async def _measure(self, agent: Module, loader: Any, part: str) -> dict[str, float]:
         """Evaluate, or find on record, one part of the data; return the means."""
         kind = _KIND[part]
-        if self.recordings.wanted():
+        if active_plan() is None and self.recordings.wanted():
             loader = await call_user(list, loader)
             if (known := self.recordings.take(kind, agent, loader)) is not None:
                 return await self._log_again(agent, known)
@@ -115,6 +117,7 @@ class Stages(TrainerState):
             samples=found.meter.samples,
             step=self.global_step,
             interval=interval_of(scores),
+            mean_score=found.meter.mean_score,
             scores=scores,
             sample_set=sample_set,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
 import time
@@ -76,6 +77,7 @@ class TrainerState:
         self.global_step = 0
         self.history: list[Record] = []
         self.logged_metrics: dict[str, float] = {}
+        self.mean_scores: dict[str, float | None] = {}
         self.test_looks = 0
         self.agent: Module | None = None
         self.initial_values: dict[str, Any] = {}
@@ -86,6 +88,7 @@ class TrainerState:
         self.fit_number = 1
         self.watches_found_clients = False
         self.stop_reason = ""
+        self.interrupted = False
         self.monitor = self.settings.monitor or "train_loss"
         self.totals: dict[str, int | None] = {}
         self.clock: Callable[[], float] = time.monotonic
@@ -166,6 +169,25 @@ class TrainerState:
             run.fits += 1
             self.run_uuid, self.fit_number = run.uuid, run.fits
 
+    def undo_after_plan(self) -> None:
+        """Know, after a plan, what was known before: stand-ins have brought nothing."""
+        if (planned := active_plan()) is None:
+            return
+        kept = {
+            name: copy.copy(value) if isinstance(value, (list, dict)) else value
+            for name, value in vars(self).items()
+        }
+        states = [
+            (c, copy.deepcopy(c.state_dict())) for c in self.callbacks if _has_state(c)
+        ]
+
+        def undo() -> None:
+            vars(self).update(kept)
+            for callback, state in states:
+                callback.load_state_dict(state)
+
+        planned.undo_after(self, undo)
+
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Count wall-clock time of a stage; a test from within a fit counts in both."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
@@ -191,6 +213,10 @@ class TrainerState:
         if is_planned:
             weakref.finalize(files, shutil.rmtree, root, ignore_errors=True)
         return files
+
+
+def _has_state(callback: Any) -> bool:
+    return hasattr(callback, "state_dict") and bool(callback.state_dict())
 
 
 def _checked_root(root: PathLike | None) -> PathLike | None:

@@ -38,6 +38,10 @@ class StepOutput:
         records = self.values["loss"].evidence
         return [each for each in records if isinstance(each.score, (int, float))]
 
+    def scores(self) -> list[float]:
+        """Return the scores of `evidence`."""
+        return [float(each.score) for each in self.evidence()]
+
 
 def parse_output(hook: str, output: Any) -> StepOutput | None:
     """Check what a step returned; None means that the batch is skipped.

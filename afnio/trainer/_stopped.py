@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -17,27 +15,18 @@ if TYPE_CHECKING:
     from afnio.trainer._state import TrainerState
 
 
-@contextmanager
-def resumable(trainer: TrainerState) -> Iterator[None]:
-    """Say how to go on, if Ctrl-C ends the block."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if (path := trainer.last_path) is None:
-            raise
-        run = get_active_run()
-        again = run is not None and not run.command.get("interactive")
-        ways = (
-            [f"afnio resume {quote(str(run.path))}"]
-            if run is not None and again
-            else []
-        )
-        ways.append(f"fit(..., ckpt_path={str(path)!r})")
-        message = (
-            f"stopped after step {trainer.global_step}; to go on from there: "
-            f"{', or '.join(ways)}."
-        )
-        raise KeyboardInterrupt(message) from None
+def stopped(trainer: TrainerState, stage: str) -> KeyboardInterrupt:
+    """Return what a stage raises after Ctrl-C: it says how to go on."""
+    run, path = get_active_run(), trainer.last_path
+    ways: list[str] = []
+    if run is not None and not run.command.get("interactive"):
+        ways.append(f"afnio resume {quote(str(run.path))}")
+    where = f"in {stage}"
+    if stage == "fit":
+        where = f"after step {trainer.global_step}"
+        ways += [] if path is None else [f"fit(..., ckpt_path={str(path)!r})"]
+    how = f"; to go on from there: {', or '.join(ways)}" if ways else ""
+    return KeyboardInterrupt(f"stopped {where}{how}.")
 
 
 async def read_stopped(file: Path) -> tuple[Path, Any] | None:

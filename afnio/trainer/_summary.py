@@ -10,6 +10,7 @@ from afnio.tracking.summary import (
     DecisionLine,
     ExampleChange,
     ParameterChange,
+    best_mean,
     examples_from,
     look_from,
 )
@@ -45,6 +46,11 @@ def summarize(trainer: TrainerState) -> Summary:
         steps=trainer.global_step,
         monitor=trainer.monitor,
         best_score=trainer.best_score,
+        best_mean=best_mean(
+            (record.to_dict() for record in trainer.history if record.kind == "epoch"),
+            trainer.monitor,
+            trainer.best_score,
+        ),
         stop_reason=trainer.stop_reason,
         higher_is_better=trainer.higher_is_better,
         best_path=_text(trainer.best_path),

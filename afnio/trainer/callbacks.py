@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Awaitable, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from afnio._text import closest
+from afnio._warn import warn
 from afnio.errors import InputValueError
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class EarlyStopping(Callback):
         if value is None:
             raise InputValueError(
                 f"EarlyStopping monitors {name!r} for {type(agent).__name__}, but the "
-                f"metrics are {', '.join(sorted(trainer.logged_metrics)) or 'none'}."
+                f"metrics are {', '.join(sorted(trainer.logged_metrics)) or 'none'}; "
+                f"{closest(name, trainer.logged_metrics)}"
             )
         if self._is_better(value, trainer):
             self.best, self.wait = value, 0
@@ -161,9 +163,7 @@ class HistoryLogger(Callback):
                 file.write(lines)
         except OSError as error:
             self._broken = True
-            warnings.warn(
+            warn(
                 f"{self.path} cannot be written ({error.strerror}); training goes on "
                 "without it.",
-                RuntimeWarning,
-                stacklevel=2,
             )

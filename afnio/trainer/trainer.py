@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from afnio._dispatch import run_sync
 from afnio._text import describe
@@ -18,9 +18,11 @@ from afnio.trainer._progress import print_summary
 from afnio.trainer._stages import Stages
 from afnio.trainer._state import PathLike
 from afnio.trainer._steps import get_batch_size
-from afnio.trainer._stopped import read_stopped, resumable
+from afnio.trainer._stopped import read_stopped, stopped
 
 __all__ = ["Trainer", "get_batch_size"]
+
+T = TypeVar("T")
 
 
 class Trainer(Stages):
@@ -52,6 +54,7 @@ class Trainer(Stages):
         logged_metrics: The latest value of every metric.
         test_looks: How often the test set was looked at.
         stop_reason: Why a fit ended before ``max_epochs``, or "".
+        interrupted: Whether Ctrl-C ended the last stage.
 
     Raises:
         InputTypeError: An option is unknown or of the wrong kind.
@@ -92,11 +95,12 @@ class Trainer(Stages):
             InputValueError: There is no train loader, it is empty, or an optimizer
                 needs a validation loader that is not there.
             MissingHookError: The agent lacks a step.
-            KeyboardInterrupt: Ctrl-C; the message says how to resume.
+            KeyboardInterrupt: Ctrl-C; the message says how to resume. A script ends
+                with it, unless it catches it, so nothing after ``fit`` runs on (or pays
+                for) what is half trained.
         """
         args = (agent, train_dataloader, val_dataloader, ckpt_path, llm_clients)
-        with resumable(self):
-            run_sync(self.afit(*args))
+        self._wait_for(self.afit(*args), "fit")
 
     async def afit(
         self,
@@ -167,9 +171,8 @@ class Trainer(Stages):
             InputValueError: There is no loader, or it is empty.
             MissingHookError: The agent has no ``validation_step``.
         """
-        return run_sync(
-            self.avalidate(agent, val_dataloader, llm_clients, ckpt_path=ckpt_path)
-        )
+        args = (agent, val_dataloader, llm_clients)
+        return self._wait_for(self.avalidate(*args, ckpt_path=ckpt_path), "validate")
 
     async def avalidate(
         self,
@@ -199,9 +202,8 @@ class Trainer(Stages):
         In a run that is resumed, a test (or validation) of the same samples by an agent
         with the same parameters that is on record already is not repeated.
         """
-        return run_sync(
-            self.atest(agent, test_dataloader, llm_clients, ckpt_path=ckpt_path)
-        )
+        args = (agent, test_dataloader, llm_clients)
+        return self._wait_for(self.atest(*args, ckpt_path=ckpt_path), "test")
 
     async def atest(
         self,
@@ -228,9 +230,8 @@ class Trainer(Stages):
         Without a ``predict_step`` of its own, the agent is called with the batch.
         Arguments and errors are those of `validate`.
         """
-        return run_sync(
-            self.apredict(agent, dataloader, llm_clients, ckpt_path=ckpt_path)
-        )
+        args = (agent, dataloader, llm_clients)
+        return self._wait_for(self.apredict(*args, ckpt_path=ckpt_path), "predict")
 
     async def apredict(
         self,
@@ -263,6 +264,15 @@ class Trainer(Stages):
 
         return evaluate
 
+    def _wait_for(self, work: Coroutine[Any, Any, T], stage: str) -> T:
+        """Wait for a stage; after Ctrl-C, raise what says how to go on."""
+        self.interrupted = False
+        try:
+            return run_sync(work)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise stopped(self, stage) from None  # no frames but the caller's and ours
+
     async def _read(self, path: PathLike) -> tuple[Path, Any]:
         known = {"best": self.best_path, "last": self.last_path}
         return await read_checkpoint(path, known)
@@ -273,7 +283,8 @@ def _check(agent: Any, loader: Any, val_loader: Any, path: Any) -> None:
         raise InputTypeError(f"agent must be a Module, got {describe(agent)}.")
     for each in (loader, val_loader):
         is_iterable = hasattr(each, "__iter__") or hasattr(each, "__getitem__")
-        if each is not None and not is_iterable:
+        is_text = isinstance(each, (str, bytes))
+        if each is not None and (is_text or not is_iterable):
             raise InputTypeError(
                 f"a dataloader must be an iterable of batches, got {describe(each)}."
             )

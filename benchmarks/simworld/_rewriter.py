@@ -162,7 +162,8 @@ class _Writer:
         self.edits.append(Edit("replace", old, line))
 
     def _delete(self, line: str) -> None:
-        if self.rng.random() < self.physics.misplace:
+        if self.rng.random() < self.physics.misplace and self.lines:
             line = self.rng.choice(self.lines)
-        self.lines.remove(line)
-        self.edits.append(Edit("delete", line, None))
+        if line in self.lines:  # another stray edit may have hit it
+            self.lines.remove(line)
+            self.edits.append(Edit("delete", line, None))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from autodiff_helpers import Breaks
 
 from afnio import Variable
 from afnio.autodiff import adry_run, credit_mode, critic_prompt, dry_run
 from afnio.autodiff._dry_run import STAND_IN
 from afnio.autodiff.evaluator import ExactMatchEvaluator
-from afnio.autodiff.function import Function
 from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.models import Budget, ReplyCache, set_backward_model_client, use_cache
 from afnio.models.testing import ScriptedModel, feedback
@@ -135,29 +135,15 @@ def test_neither_cache_nor_budget_notice(tmp_path):
     cache.close()
 
 
-def test_a_failing_node_fails_the_dry_run_and_changes_nothing():
+def test_a_failing_node_fails_the_dry_run_and_changes_nothing(monkeypatch):
     """The error is the one that backward would raise; the graph can be used again."""
-
-    class Breaks(Function):
-        broken = True
-
-        @staticmethod
-        def forward(ctx, x):
-            return Variable(x.data, x.role)
-
-        @staticmethod
-        def backward(ctx, grad):
-            if Breaks.broken:
-                raise KeyError("broken")
-            return grad
-
     system, reply = program()
     reply.retain_grad()
     result = Breaks.apply(reply)
     with pytest.raises(KeyError, match="broken"):
         dry_run(result, Variable("bad"))
     assert (system.grad, reply.grad) == ([], [])
-    Breaks.broken = False
+    monkeypatch.setattr(Breaks, "broken", False)
     assert len(dry_run(result, Variable("bad"))) == 1
     assert (system.grad, reply.grad) == ([], [])
 

@@ -8,6 +8,7 @@ import threading
 import weakref
 
 import pytest
+from autodiff_helpers import Breaks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,17 @@ def said(variable):
     return [grad.data for grad in variable.grad]
 
 
+def passed_on(ctx, grads):
+    """Return the gradients of a `Mix`: which input of which node, and from what."""
+    text = "|".join(grad.data for grad in grads)
+    return (
+        None,
+        [Variable(f"{ctx.name}.{i}({text})") for i in range(ctx.width)],
+        None,
+        None,
+    )
+
+
 class Mix(Op):
     """Any number of inputs; backward says which input of which node, maybe late."""
 
@@ -47,13 +59,7 @@ class Mix(Op):
     async def backward(ctx, *grads):
         for _ in range(ctx.steps):
             await asyncio.sleep(0)
-        text = "|".join(grad.data for grad in grads)
-        return (
-            None,
-            [Variable(f"{ctx.name}.{i}({text})") for i in range(ctx.width)],
-            None,
-            None,
-        )
+        return passed_on(ctx, grads)
 
 
 class Quick(Mix):
@@ -61,29 +67,7 @@ class Quick(Mix):
 
     @staticmethod
     def backward(ctx, *grads):
-        text = "|".join(grad.data for grad in grads)
-        return (
-            None,
-            [Variable(f"{ctx.name}.{i}({text})") for i in range(ctx.width)],
-            None,
-            None,
-        )
-
-
-class Breaks(Function):
-    """Its backward raises while it is broken."""
-
-    broken = True
-
-    @staticmethod
-    def forward(ctx, x):
-        return Variable(x.data, x.role)
-
-    @staticmethod
-    def backward(ctx, grad):
-        if Breaks.broken:
-            raise KeyError("broken")
-        return grad
+        return passed_on(ctx, grads)
 
 
 class TestRouting:

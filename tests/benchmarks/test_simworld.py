@@ -198,6 +198,20 @@ def test_the_rewriter_fills_a_schema_of_edits(sure):
         assert change["text"].startswith("- For ")
 
 
+def test_edits_that_go_astray_may_hit_one_line_twice():
+    """A line that is gone cannot be deleted again, and an empty text not at all."""
+    wild = replace(Physics(), patch_forget=1.0, misplace=0.9)
+    schema = {"type": "object", "properties": {"edits": {"type": "array"}}}
+    form = {"type": "json_schema", "json_schema": {"schema": schema}}
+    for seed in range(20):
+        text = request(World(seed), "Edit it.").replace(
+            "- Keep this line.", "\n".join(f"- Keep line {n}." for n in range(5))
+        )
+        asked = [{"role": "user", "content": text}]
+        models = Models(World(seed, wild))
+        assert models.answer("rewriter", asked, {"response_format": form})
+
+
 def test_the_critic_names_what_differs_from_the_reference(sure):
     """Advice is about the topics that were wrong, under the keys asked for."""
     item = World(6).train[0]

@@ -76,3 +76,20 @@ def test_other_files_are_refused(name):
     assert not Path("none.sqlite").exists()
     result = cli("cache", name, "data.jsonl")
     assert (result.exit_code, "data.jsonl" in result.stderr) == (2, True)
+
+
+def test_a_client_without_a_model_is_shown_by_its_name():
+    """Such as a scripted one, of which neither request nor reply names a model."""
+    write_files()
+    cli("eval", "agent.py", "data.jsonl", "--cache-path", "c.sqlite")
+    shown = cli("cache", "info", "c.sqlite").stdout
+    assert "3  scripted" in shown
+    assert "unknown" not in shown
+
+
+def test_the_file_that_is_meant_where_none_is_named():
+    """It is the one that --cache writes."""
+    write_files()
+    cli("eval", "agent.py", "data.jsonl", "--cache", "read-write")
+    assert "cache.sqlite: 3 replies" in cli("cache", "info").stdout
+    assert "capital of Spain" in cli("cache", "list").stdout

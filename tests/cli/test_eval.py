@@ -371,3 +371,29 @@ def test_damaged_data_is_named(name, content):
     result = cli("eval", "agent.py", name)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"afnio: {name}")
+
+
+def test_a_call_that_is_not_recorded_shows_what_differs():
+    """Once for all samples of the kind: what was asked, and the nearest recording."""
+    write_files()
+    cli("eval", "agent.py", "data.jsonl", "--cache-path", "c.sqlite")
+    source = Path("agent.py").read_text()
+    Path("changed.py").write_text(source.replace("Name the", "Tell the"))
+    words = ("--cache-path", "c.sqlite", "--cache", "replay")
+    result = cli("eval", "changed.py", "data.jsonl", *words)
+    assert result.exit_code == 3
+    assert "3 x ReplayMissError: c.sqlite has no recording of this call" in (
+        result.stdout
+    )
+    assert "'Tell the capital of Italy.' instead of 'Name the capital of" in (
+        result.stdout
+    )
+
+
+def test_data_that_cannot_be_made_is_named():
+    """A function with parameters is no data; the traceback of afnio says nothing."""
+    write_files()
+    result = cli("eval", "agent.py", "agent.py:loud")
+    assert (result.exit_code, result.exception.code) == (2, 2)
+    assert "agent.py:loud cannot be made without more arguments" in result.stderr
+    assert "returns the data" in result.stderr

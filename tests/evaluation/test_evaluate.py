@@ -334,3 +334,68 @@ def test_exit_requests_are_errors_of_their_sample(program, evaluator):
     result = evaluate(program, [("a", "a"), ("b", "b")], evaluator)
     assert [sample.score for sample in result.samples] == [1.0, None]
     assert result.samples[1].error.endswith("SystemExit: sys.exit(0) was called")
+
+
+def test_a_step_that_takes_a_dict_apart_like_a_pair_is_told_so():
+    """It would compare an answer about a field's name with a field's name."""
+    result = evaluate(Graded(), DATA)
+    assert scores_of(result) == [None, None, None]
+    ((message, count),) = result.error_counts()
+    assert count == 3
+    assert "a dict with the fields 'country', 'target', unpacked it" in message
+    assert "compared with 'target'. Take batch[…]" in message
+    pairs = [(each["country"], each["target"]) for each in DATA]
+    assert scores_of(evaluate(Graded(), pairs)) == [1.0, 1.0, 0.0]
+
+
+def test_a_step_that_fails_on_the_name_of_a_field_is_told_so():
+    """The error in it would say nothing about where the name comes from."""
+
+    class Counting(Capitals):
+        def test_step(self, batch, batch_idx):
+            number, target = batch
+            return cog.exact_match_evaluator(Variable([str(int(number))]), target)
+
+    result = evaluate(Counting(), [{"number": "1", "target": "1"}])
+    assert "failed (ValueError: invalid literal" in result.samples[0].error
+    assert "unpacked it, which gives their names" in result.samples[0].error
+
+
+def test_a_step_that_reads_fields_may_have_a_target_called_like_a_field():
+    """A target that is the name of a field, and the value of one, is no mistake."""
+
+    class Reads(Capitals):
+        def test_step(self, batch, batch_idx):
+            values = {**batch, "more": list(batch.items())}
+            assert "target" in values
+            found = Variable(["target"], "answer")
+            return cog.exact_match_evaluator(found, batch["target"])
+
+    rows = [{"country": "Italy", "target": "target"}]
+    assert scores_of(evaluate(Reads(), rows)) == [1.0]
+
+
+def test_a_missing_target_field_says_how_to_name_it():
+    """For callers and for the command."""
+    rows = [{"country": "Italy", "answer": "Rome"}]
+    with pytest.raises(InputValueError, match=r"target=….*afnio eval: --target"):
+        evaluate(Capitals(), rows)
+
+
+def test_an_error_of_several_lines_keeps_them():
+    """Equal first lines count as one error; the lines of the first are shown."""
+
+    def fails(country):
+        raise ValueError(f"no such call:\n    asked  {country}\n\n  fix: record it")
+
+    result = evaluate(fails, DATA)
+    assert result.samples[0].error == (
+        "ValueError: no such call:\n  asked Italy\n  fix: record it"
+    )
+    assert result.error_counts() == [("ValueError: no such call:", 3)]
+    shown = str(result).splitlines()
+    assert shown[2:5] == [
+        "    3 x ValueError: no such call: (sample 0)",
+        "        asked Italy",
+        "        fix: record it",
+    ]

@@ -1,5 +1,6 @@
 """The reply cache: modes, keys, misses, damage, threads and processes."""
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -23,6 +24,7 @@ from afnio.models import (
     ReplyCache,
     ToolCall,
     Usage,
+    _cache,
     _cache_file,
     _cache_writer,
     use_cache,
@@ -361,6 +363,33 @@ def test_locked_file_is_not_called_damaged(path, monkeypatch):
             ask(ScriptedModel([]))
     with use_cache(ReplyCache(path)):
         assert ask(ScriptedModel([])).cached
+
+
+def test_locked_file_holds_nobody_else_up(path, monkeypatch):
+    """A cache is opened once, off the loop: other calls go on while it waits."""
+    opened, held = [], threading.Event()
+    really = _cache.open_for_writing
+
+    def slow(place):
+        opened.append(place)
+        assert held.wait(5)
+        return really(place)
+
+    monkeypatch.setattr(_cache, "open_for_writing", slow)
+    client, cache = ScriptedModel("a"), ReplyCache(path)
+
+    async def go():
+        with use_cache(cache):
+            waiting = [asyncio.ensure_future(client.agenerate(m)) for m in messages]
+        while not opened:
+            await asyncio.sleep(0.001)
+        reply = await client.agenerate([{"role": "user", "content": "uncached"}])
+        held.set()
+        return [reply, *await asyncio.gather(*waiting)]
+
+    messages = [[{"role": "user", "content": text}] for text in ("x", "y")]
+    assert [reply.text for reply in run_sync(go())] == ["a"] * 3
+    assert opened == [path]
 
 
 def test_full_disk_costs_no_reply(path):

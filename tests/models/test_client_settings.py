@@ -1,7 +1,10 @@
 """Settings of clients: what cannot be meant is refused where it is written."""
 
+import logging
 import warnings
+from base64 import b64encode
 
+import openai
 import pytest
 
 from afnio.errors import InputTypeError, InputValueError
@@ -107,3 +110,49 @@ def test_credentials_in_an_address_stay_there(httpserver, ask):
     shown = f"{client!r} {client.get_config()} {client.identity} {client.endpoint}"
     assert "hush" not in shown + str(caught.value)
     assert without_credentials("https://a/b?c=d@e") == "https://a/b?c=***"
+
+
+@pytest.mark.loopback
+def test_log_of_the_http_library_shows_no_password(httpserver, chat_body, caplog):
+    """User and password of an address are sent, instead of the key, but not logged."""
+    httpserver.expect_request("/v1/chat/completions").respond_with_json(chat_body())
+    url = httpserver.url_for("/v1").replace("//", "//me%40home:p%2Fw-secret@")
+    client = OpenAI(
+        api_key="k", base_url=url, model="m", default_headers={"authorization": "x"}
+    )
+    with caplog.at_level(logging.DEBUG):
+        assert client.chat([{"role": "user", "content": "Hi"}]) == "Hello"
+    client.close()
+    login = b64encode(b"me@home:p/w-secret").decode()
+    sent = httpserver.log[-1][0].headers
+    assert sent.getlist("Authorization") == [f"Basic {login}"]
+    assert "HTTP Request: POST http://localhost" in caplog.text
+    for secret in ("me%40home", "w-secret", login):
+        assert secret not in caplog.text
+
+
+@pytest.mark.loopback
+def test_http_client_may_be_what_makes_one(httpserver, chat_body):
+    """A client that was closed opens another one; a ready-made one is lost with it."""
+    httpserver.expect_request("/v1/chat/completions").respond_with_json(chat_body())
+    made = []
+
+    def make():
+        made.append(openai.DefaultAsyncHttpxClient())
+        return made[-1]
+
+    client = OpenAI(
+        api_key="k", base_url=httpserver.url_for("/v1"), model="m", http_client=make
+    )
+    for _ in range(2):
+        assert client.chat([{"role": "user", "content": "Hi"}]) == "Hello"
+        client.close()
+    assert [http.is_closed for http in made] == [True, True]
+
+
+@pytest.mark.parametrize("kind", [openai.DefaultHttpxClient, object])
+def test_blocking_http_clients_are_refused(kind):
+    """A class is looked at as well as an object of it."""
+    for given in (kind, kind()):
+        with pytest.raises(InputTypeError, match=f"{kind.__name__}; expected an Async"):
+            OpenAI(api_key="k", http_client=given)

@@ -1,6 +1,7 @@
 """Plans: calls are counted and priced by role, and nothing is sent."""
 
 import threading
+from contextlib import suppress
 from decimal import Decimal
 
 import pydantic
@@ -10,7 +11,11 @@ import afnio
 from afnio import Variable
 from afnio._dispatch import run_sync
 from afnio.autodiff import backward
-from afnio.autodiff.evaluator import ExactMatchEvaluator, LMJudgeEvaluator
+from afnio.autodiff.evaluator import (
+    DeterministicEvaluator,
+    ExactMatchEvaluator,
+    LMJudgeEvaluator,
+)
 from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.errors import BudgetError, InputTypeError, InputValueError, StateError
 from afnio.models import Budget, ReplyCache, call_role, plan, use_cache
@@ -250,3 +255,29 @@ def test_a_plan_is_made_once():
         planned,
     ):
         pass
+
+
+def test_what_is_pending_at_the_end_is_counted(client):
+    """The block waits for what nobody has read."""
+    prompt = Variable("Answer {x}.", "system prompt")
+    with plan() as planned:
+        for number in range(50):
+            ChatCompletion.apply(client, turns(prompt), inputs={"x": str(number)})
+    assert planned.calls == 50
+
+
+def test_a_plan_ends_in_a_function_that_an_operation_waits_for(client, ask):
+    """It does not wait for itself there; nor for what fails and nobody reads."""
+
+    def score(prediction, target):
+        with plan() as inner:
+            client.chat(ask())
+        return inner.calls
+
+    evaluate = DeterministicEvaluator.apply
+    with plan() as planned:
+        reply = ChatCompletion.apply(client, turns(Variable("{x}")), inputs={"x": "1"})
+        found = evaluate(reply, "b", score, "calls")[0]
+        with suppress(ZeroDivisionError):  # at once, if the reply was there already
+            evaluate(reply, "b", lambda *_: 1 / 0, "nothing")
+    assert (found.data, planned.calls) == (1, 1)

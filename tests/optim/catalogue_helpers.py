@@ -7,12 +7,8 @@ import re
 
 from optim_helpers import Rules, answer, between
 
-from afnio import Variable
-from afnio.autodiff.evaluator import ExactMatchEvaluator
-from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.cognitive import Demonstrations
 from afnio.models.testing import ScriptedModel
-from afnio.optim import SampleClosure
 
 
 class Desk(Rules):
@@ -27,26 +23,9 @@ class Desk(Rules):
         rule = messages[-1]["content"].split()[-1]
         return rule if any(rule in turn["content"] for turn in messages[:-1]) else "?"
 
-    def evaluate(self, samples):
-        """Return score and explanation."""
-        turns = [
-            {"role": "system", "content": [self.prompt]},
-            {"role": "demonstrations", "content": [self.demos]},
-            {"role": "user", "content": [Variable("{q}")]},
-        ]
-        asked = {"q": [sample["q"] for sample in samples]}
-        reply = ChatCompletion.apply(self.forward, turns, inputs=asked)
-        return ExactMatchEvaluator.apply(reply, Variable([s["a"] for s in samples]))
-
-    def closure(self, *, train=True, block=4):
-        """Return a closure that knows both parameters."""
-        return SampleClosure(
-            self.evaluate,
-            self.val,
-            parameters=[self.prompt, self.demos],
-            train=self.train if train else (),
-            block=block,
-        )
+    def shown(self):
+        """Return both parameters."""
+        return [*super().shown(), ("demonstrations", self.demos)]
 
 
 def user(model, number=0):
@@ -98,6 +77,15 @@ def finished(make, closure, steps=3):
     for _ in range(steps):
         optimizer.step(closure)
     return optimizer
+
+
+def stepped(kind, world, steps, model, *, params=None, block=4, **options):
+    """Return an optimizer of a world's prompt, or of other parameters, after steps."""
+
+    def make():
+        return kind(params or [world.prompt], model, **{"seed": 1, **options})
+
+    return finished(make, world.closure(block=block), steps)
 
 
 def resumed(make, closure_of, params, steps=2):

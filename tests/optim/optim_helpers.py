@@ -9,7 +9,7 @@ from afnio import Variable
 from afnio.autodiff.evaluator import ExactMatchEvaluator
 from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.lm_ops import ChatCompletion
-from afnio.models.testing import ScriptedModel
+from afnio.models.testing import ScriptedModel, rewriting
 from afnio.optim import SampleClosure
 from afnio.optim.proposers import Task
 
@@ -35,12 +35,7 @@ def answer(messages, text):
 
 def rewriter(change=str.upper):
     """Return a model that applies ``change`` to the current text, in the right form."""
-
-    def reply(messages, **args):
-        prompt = messages[1]["content"] if len(messages) > 1 else messages[0]["content"]
-        return answer(messages, change(between(prompt, "current")))
-
-    return ScriptedModel(reply)
+    return ScriptedModel(rewriting(change))
 
 
 def saying(*texts):
@@ -119,14 +114,24 @@ class Rules:
         current, rule = self.missing(messages)
         return answer(messages, f"{current} {rule}")
 
+    def shown(self):
+        """Return what the program shows before the question: role and Variable."""
+        return [("system", self.prompt)]
+
+    @property
+    def params(self):
+        """What results depend on."""
+        return [parameter for _, parameter in self.shown()]
+
     def evaluate(self, samples):
         """Return score and explanation."""
-        turns = [
-            {"role": "system", "content": [self.prompt]},
-            {"role": "user", "content": [Variable("{q}")]},
-        ]
-        asked = {"q": [sample["q"] for sample in samples]}
-        reply = ChatCompletion.apply(self.forward, turns, inputs=asked)
+        return self.compared([sample["q"] for sample in samples], samples)
+
+    def compared(self, questions, samples):
+        """Return how replies to the questions compare with the samples' answers."""
+        shown = [*self.shown(), ("user", Variable("{q}"))]
+        turns = [{"role": role, "content": [part]} for role, part in shown]
+        reply = ChatCompletion.apply(self.forward, turns, inputs={"q": questions})
         return ExactMatchEvaluator.apply(reply, Variable([s["a"] for s in samples]))
 
     def closure(self, *, train=True, block=4):
@@ -134,7 +139,7 @@ class Rules:
         return SampleClosure(
             self.evaluate,
             self.val,
-            parameters=[self.prompt],
+            parameters=self.params,
             train=self.train if train else (),
             block=block,
         )

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from catalogue_helpers import criticised, resumed, rewritten, user, varied, words
+from catalogue_helpers import (
+    criticised,
+    resumed,
+    rewritten,
+    stepped,
+    user,
+    varied,
+    words,
+)
 from optim_helpers import Rules
 
 from afnio.autodiff.credit import credit_mode
@@ -24,12 +32,7 @@ def model():
 def step(world, steps=1, **options):
     """Return an optimizer after some steps."""
     asked = options.pop("model", None) or model()
-    block = options.pop("block", 4)
-    opt = BeamTGD([world.prompt], asked, **{"beam": 2, "seed": 1, **options})
-    closure = world.closure(block=block)
-    for _ in range(steps):
-        opt.step(closure)
-    return opt
+    return stepped(BeamTGD, world, steps, asked, **{"beam": 2, **options})
 
 
 def test_it_learns_what_the_examples_show():
@@ -170,19 +173,6 @@ def test_a_closure_without_training_samples_uses_grad():
     opt = BeamTGD([world.prompt], asked, critiques=1, paraphrases=0)
     opt.step(world.closure(train=False))
     assert "failed example:" in user(asked)
-    assert world.prompt.data != "Answer."
-
-
-def test_somebody_else_may_evaluate():
-    """With ask and tell, on the feedback that backward left."""
-    world = Rules()
-    with credit_mode("passthrough"):
-        world.evaluate(world.train[:4])[1].backward()
-    opt = BeamTGD([world.prompt], model(), beam=2)
-    for candidate in opt.ask():
-        with opt.trying(candidate):
-            result = world.evaluate(world.val)
-        opt.tell(candidate, result)
     assert world.prompt.data != "Answer."
 
 

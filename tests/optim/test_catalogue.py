@@ -9,10 +9,12 @@ import warnings
 import pytest
 from catalogue_helpers import Desk
 
-from afnio.errors import BadRequestError, BudgetError
+from afnio.autodiff.credit import credit_mode
+from afnio.errors import BadRequestError, BudgetError, StateError
 from afnio.models import Budget
-from afnio.models.testing import ScriptedModel
+from afnio.models.testing import ScriptedModel, rewriting
 from afnio.optim import (
+    GEPA,
     MIPRO,
     OPRO,
     SIMBA,
@@ -20,6 +22,7 @@ from afnio.optim import (
     BootstrapFewShot,
     FeedbackDescent,
     OptoPrime,
+    PatchTGD,
     Stop,
 )
 
@@ -74,6 +77,41 @@ def test_it_stops_when_told_to(kind):
     assert spent
     assert opt.step(world.closure()) is None
     assert len(world.forward.requests) == spent
+
+
+@pytest.mark.parametrize("kind", [*SEARCHES, PatchTGD, GEPA])
+def test_a_scripted_rewriter_serves_every_search(kind):
+    """Whatever form its requests have; one model answers all of them."""
+    world = Desk("Answer.")
+    model = ScriptedModel(rewriting(lambda text: f"{text} alpha beta gamma delta"))
+    opt = make(kind, world, model)
+    with credit_mode("passthrough"):
+        opt.step(world.closure())
+    assert world.prompt.data.split()[-4:] == ["alpha", "beta", "gamma", "delta"]
+    assert opt.calls["optimizer"]
+
+
+@pytest.mark.parametrize("kind", [BeamTGD, OPRO, OptoPrime, FeedbackDescent, GEPA])
+def test_somebody_else_may_evaluate(kind):
+    """With ask and tell, on the feedback that backward left."""
+    world = Desk("Answer.")
+    model = ScriptedModel(rewriting(lambda text: f"{text} alpha beta gamma delta"))
+    with credit_mode("passthrough"):
+        world.evaluate(world.train[:4])[1].backward()
+    opt = make(kind, world, model)
+    for candidate in opt.ask():
+        with opt.trying(candidate):
+            result = world.evaluate(world.val)
+        opt.tell(candidate, result)
+    assert world.prompt.data != "Answer."
+
+
+def test_a_scripted_rewriter_has_to_add_where_a_rule_is_wanted():
+    """The error names what it returned."""
+    world = Desk("Answer.")
+    opt = SIMBA([world.prompt], ScriptedModel(rewriting(str.upper)), seed=1)
+    with pytest.raises(StateError, match=r"a rule.*'ANSWER\.' for 'Answer\.'"):
+        opt.step(world.closure())
 
 
 @pytest.mark.parametrize("kind", [*SEARCHES, BootstrapFewShot])

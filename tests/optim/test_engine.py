@@ -426,7 +426,7 @@ def test_the_return_rule_can_return_the_start():
     opt.step(closure)
     opt.finish(closure, top=1)
     assert prompt.data == "start"
-    assert "not surely better than the start" in opt.history[-1].reason
+    assert "kept the start: not surely better" in opt.history[-1].reason
 
 
 def test_what_is_unclear_is_drawn_again_up_to_three_times():
@@ -446,7 +446,7 @@ def test_what_is_unclear_is_drawn_again_up_to_three_times():
 
     assert finished([0] * 8) == (
         "start",
-        "not surely better than the start on 3 fresh draws (p = 0.25 of 2)",
+        "kept the start: not surely better on 3 fresh draws (p = 0.25 of 2)",
     )
     assert finished([1] * 6 + [0] * 2) == (
         "lucky",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from catalogue_helpers import resumed, user, wanted
+from catalogue_helpers import resumed, stepped, user, wanted
 from optim_helpers import Rules, answer, between
 
 from afnio.autodiff.credit import credit_mode
@@ -36,13 +36,9 @@ def judge(preferred="first", rationale="It names the rule."):
 def step(world, steps=1, **options):
     """Return an optimizer after some steps."""
     asked = options.pop("model", None) or proposer()
-    opt = FeedbackDescent(
-        [world.prompt], asked, **{"judge": judge(), "seed": 1, **options}
+    return stepped(
+        FeedbackDescent, world, steps, asked, **{"judge": judge(), **options}
     )
-    closure = world.closure()
-    for _ in range(steps):
-        opt.step(closure)
-    return opt
 
 
 def test_the_judge_sees_both_answers_to_the_same_samples():

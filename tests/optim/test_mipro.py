@@ -7,7 +7,7 @@ import logging
 import sys
 
 import pytest
-from catalogue_helpers import Desk, resumed, user
+from catalogue_helpers import Desk, resumed, stepped, user
 from optim_helpers import Rules, answer
 
 from afnio.autodiff.credit import credit_mode
@@ -37,12 +37,9 @@ def model():
 
 def step(world, steps=1, **options):
     """Return an optimizer after some steps."""
+    asked = options.pop("model", None) or model()
     params = options.pop("params", None) or [world.prompt, world.demos]
-    opt = MIPRO(params, options.pop("model", None) or model(), seed=1, **options)
-    closure = world.closure(block=options.get("block", 4))
-    for _ in range(steps):
-        opt.step(closure)
-    return opt
+    return stepped(MIPRO, world, steps, asked, params=params, **options)
 
 
 def test_options_are_found_once():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from catalogue_helpers import resumed, user, wanted, words
+from catalogue_helpers import resumed, stepped, user, wanted, words
 from optim_helpers import Rules, answer, between, saying
 
 from afnio.autodiff.credit import credit_mode
@@ -27,11 +27,7 @@ def model():
 def step(world, steps=1, **options):
     """Return an optimizer after some steps."""
     asked = options.pop("model", None) or model()
-    opt = OPRO([world.prompt], asked, **{"proposals": 2, "seed": 1, **options})
-    closure = world.closure()
-    for _ in range(steps):
-        opt.step(closure)
-    return opt
+    return stepped(OPRO, world, steps, asked, **{"proposals": 2, **options})
 
 
 def test_the_first_request_shows_the_present_text_with_its_score():
@@ -115,19 +111,6 @@ def test_a_resumed_run_has_the_same_history():
 
     whole, again = resumed(make, world.closure, [world.prompt])
     assert whole == again
-
-
-def test_somebody_else_may_evaluate():
-    """With ask and tell, on the feedback that backward left."""
-    world = Rules()
-    with credit_mode("passthrough"):
-        world.evaluate(world.train[:4])[1].backward()
-    opt = OPRO([world.prompt], model(), proposals=2)
-    for candidate in opt.ask():
-        with opt.trying(candidate):
-            result = world.evaluate(world.val)
-        opt.tell(candidate, result)
-    assert world.prompt.data != "Answer."
 
 
 def test_options_are_checked():

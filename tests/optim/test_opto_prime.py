@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from catalogue_helpers import resumed, user
+from catalogue_helpers import resumed, stepped, user
 from optim_helpers import Rules, between, sample
 
 from afnio import Variable
 from afnio._dispatch import run_sync
-from afnio.autodiff.credit import credit_mode
-from afnio.autodiff.evaluator import ExactMatchEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.errors import InputTypeError, InputValueError
 from afnio.models.testing import ScriptedModel
-from afnio.optim import OptoPrime, RewriteOptions, SampleClosure
+from afnio.optim import OptoPrime, RewriteOptions
 from afnio.optim.gates import Always, Margin
 from afnio.optim.proposers import Ask, Graph, Task
 
@@ -35,18 +33,7 @@ class Chain(Rules):
         turns = [{"role": "user", "content": [self.copy]}]
         asked = {"n": [sample["q"] for sample in samples]}
         copied = ChatCompletion.apply(self.copier, turns, inputs=asked)
-        turns = [
-            {"role": "system", "content": [self.prompt]},
-            {"role": "user", "content": [Variable("{q}")]},
-        ]
-        reply = ChatCompletion.apply(self.forward, turns, inputs={"q": copied})
-        return ExactMatchEvaluator.apply(reply, Variable([s["a"] for s in samples]))
-
-    def closure(self):
-        """Return a closure that can train."""
-        return SampleClosure(
-            self.evaluate, self.val, parameters=self.params, train=self.train, block=4
-        )
+        return self.compared(copied, samples)
 
     @property
     def params(self):
@@ -77,11 +64,7 @@ def model():
 def step(world, steps=1, **options):
     """Return an optimizer after some steps."""
     asked = options.pop("model", None) or model()
-    opt = OptoPrime(world.params, asked, seed=1, **options)
-    closure = world.closure()
-    for _ in range(steps):
-        opt.step(closure)
-    return opt
+    return stepped(OptoPrime, world, steps, asked, params=world.params, **options)
 
 
 def test_the_program_is_shown_as_code():
@@ -193,19 +176,6 @@ def test_a_resumed_run_has_the_same_history():
 
     whole, again = resumed(make, world.closure, world.params)
     assert whole == again
-
-
-def test_somebody_else_may_evaluate():
-    """With ask and tell, on the feedback that backward left."""
-    world = Chain()
-    with credit_mode("passthrough"):
-        world.evaluate(world.train[:4])[1].backward()
-    opt = OptoPrime(world.params, model())
-    for candidate in opt.ask():
-        with opt.trying(candidate):
-            result = world.evaluate(world.val)
-        opt.tell(candidate, result)
-    assert world.prompt.data != "Answer."
 
 
 def test_options_are_checked():

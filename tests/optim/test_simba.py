@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from catalogue_helpers import Desk, resumed, user
+from catalogue_helpers import Desk, resumed, stepped, user
 from optim_helpers import Rules
 
 from afnio.errors import InputTypeError, InputValueError, StateError
@@ -42,12 +42,8 @@ class Moody(Desk):
 
 def step(world, steps=1, **options):
     """Return an optimizer after some steps."""
-    params = options.pop("params", [world.prompt])
-    opt = SIMBA(params, options.pop("model", None) or model(), seed=1, **options)
-    closure = world.closure()
-    for _ in range(steps):
-        opt.step(closure)
-    return opt
+    asked = options.pop("model", None) or model()
+    return stepped(SIMBA, world, steps, asked, **options)
 
 
 def test_a_better_and_a_worse_run_of_one_sample_are_contrasted():

@@ -73,7 +73,7 @@ BOUNDS = "[{:+.3f}, {:+.3f}]".format(*FULL.difference.interval)
 def test_text_tells_everything():
     """Scores with intervals, the change, diffs, decisions, calls, files."""
     assert str(FULL).splitlines() == [
-        "Test score (95 % intervals)",
+        "Test score: mean per sample (95 % intervals)",
         "  before  0.125 [0.250, 0.750]  8 samples, after 0 steps, accuracy 0.5",
         "  after   0.875 [0.250, 0.750]  8 samples, after 4 steps, accuracy 0.5",
         f"  change  +0.750 {BOUNDS}  paired: 6 better, 0 worse, 2 equal",

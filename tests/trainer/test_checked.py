@@ -88,4 +88,4 @@ def test_what_an_optimizer_cannot_read_is_named(written):
     afnio.save(data, file)
     with pytest.raises(FileFormatError, match="optimizer_state_dict") as caught:
         resumed(file)
-    assert isinstance(caught.value.__cause__, TypeError)
+    assert "param_groups that cannot be read (TypeError" in str(caught.value)

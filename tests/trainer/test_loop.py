@@ -8,7 +8,7 @@ from trainer_helpers import Agent, Gated, Growing, batch, quiet
 from afnio import Variable, tracking
 from afnio.autodiff.credit import get_credit_mode
 from afnio.cognitive import functional as F
-from afnio.errors import BudgetError, RateLimitError
+from afnio.errors import BudgetError, InputValueError, RateLimitError
 from afnio.models.testing import ScriptedModel
 from afnio.trainer import Callback
 
@@ -513,3 +513,64 @@ def test_scores_of_the_validation_may_be_variables():
     trainer = quiet()
     trainer.fit(More(), DATA, DATA)
     assert trainer.logged_metrics["val_length"] == 2.5
+
+
+class TestMinimum:
+    """``min_epochs`` and ``min_steps``: a wish to stop waits, a limit does not."""
+
+    def fit(self, at=1, **options):
+        """Fit while a callback wishes to stop after so many epochs."""
+
+        class Wishing(Callback):
+            def on_train_epoch_end(self, trainer, agent):
+                if trainer.current_epoch == at:
+                    trainer.stop("enough")
+
+        trainer = quiet(callbacks=[Wishing()], **{"max_epochs": 6, **options})
+        trainer.fit(Agent(), DATA, DATA)
+        return trainer
+
+    @pytest.mark.parametrize(
+        ("options", "steps"),
+        [
+            ({}, 2),
+            ({"min_epochs": 3}, 6),
+            ({"min_epochs": 1}, 2),
+            ({"min_steps": 5}, 5),
+            ({"min_steps": 3, "min_epochs": 2}, 4),
+            ({"min_epochs": 0, "min_steps": 0}, 2),
+        ],
+        ids=str,
+    )
+    def test_a_wish_waits(self, options, steps):
+        """The fit ends as soon as both are reached, for the reason it was given."""
+        trainer = self.fit(**options)
+        assert (trainer.global_step, trainer.stop_reason) == (steps, "enough")
+
+    def test_a_limit_does_not_wait(self):
+        """And is then the reason."""
+        trainer = self.fit(min_epochs=4, max_steps=3)
+        assert trainer.global_step == 3
+        assert trainer.stop_reason == "max_steps=3 is reached"
+
+    def test_it_holds_for_a_resumed_fit(self, tmp_path):
+        """A wish that was saved waits as well."""
+        first = self.fit(min_epochs=4, max_steps=4, default_root_dir=tmp_path)
+        second = quiet(max_epochs=6, min_epochs=4, default_root_dir=tmp_path)
+        second.fit(Agent(), DATA, DATA, ckpt_path=first.last_path)
+        assert second.global_step >= 8
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"min_epochs": 7},
+            {"min_epochs": 11, "max_epochs": None},
+            {"min_steps": 3, "max_steps": 2},
+            {"min_epochs": -1},
+        ],
+        ids=str,
+    )
+    def test_what_cannot_be_is_refused(self, options):
+        """No fit could reach it."""
+        with pytest.raises(InputValueError, match="min_"):
+            quiet(**{"max_epochs": 6, **options})

@@ -8,7 +8,7 @@ import re
 
 import pytest
 from rich.console import Console
-from trainer_helpers import Agent, batch, quiet
+from trainer_helpers import Agent, Growing, batch, quiet
 
 import afnio.cognitive as cog
 from afnio.cognitive import functional as F
@@ -54,9 +54,24 @@ def test_lines_tell_pace_cost_and_metrics():
     line = shown().splitlines()[1]
     assert re.fullmatch(
         r"\[Training\] 2/2 \d\.\d\ds/step tot_cost: \$0\.0000 "
-        r"train_loss: 0\.3333 - train_accuracy: 0\.3333",
+        r"train_loss: 0\.3333 \(mean per sample\) - train_accuracy: 0\.3333",
         line,
     )
+
+
+def test_a_sum_is_shown_with_its_mean_per_sample():
+    """Evaluators add up the scores of a batch; lines and summary say the mean too."""
+    file = io.StringIO()
+    bar = ProgressBar(console=Console(file=file, width=120))
+    agent = Agent(lambda params: Growing(params, ("good",)), word="good")
+    trainer = quiet(callbacks=[bar])
+    trainer.test(agent, DATA)
+    trainer.fit(agent, DATA, [batch("1", "2", "3")])
+    assert "test_loss: 1.667 (mean 1 per sample)" in file.getvalue()
+    assert "val_loss: 3 (mean 1 per sample)" in file.getvalue()
+    assert "best val_loss 3 (mean 1 per sample)" in str(trainer.summary())
+    assert trainer.logged_metrics["val_loss"] == 3
+    assert [record.mean_score for record in trainer.history] == [1.0, 1.0, 1.0, 1.0]
 
 
 def test_a_loader_without_length():

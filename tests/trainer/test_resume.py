@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import itertools
 import json
 import os
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from killed_program import Killed, give_up, train
+from rich.console import Console
 from trainer_helpers import Agent, Growing, batch, quiet
 
 import afnio
@@ -21,7 +24,7 @@ from afnio import serialization, tracking
 from afnio.models import ReplyCache, plan, use_cache
 from afnio.models.testing import ScriptedModel
 from afnio.optim.records import Change, StepRecord
-from afnio.trainer import Callback
+from afnio.trainer import Callback, ProgressBar
 from afnio.utils.data import DataLoader
 
 DATA = [batch("1", "2"), batch("3")]
@@ -226,9 +229,9 @@ class TestFiles:
             planned.fit(Agent(), DATA)
             planned.test(Agent(), DATA, ckpt_path="best")
             assert tmp_path not in planned.best_path.parents
+            folder = planned.best_path.parent.parent
         assert trainer.best_path.read_bytes() == before
-        folder = planned.best_path.parent.parent
-        planned.checkpoints = trainer.checkpoints
+        gc.collect()
         assert not folder.exists()
 
     def test_a_run_keeps_its_checkpoints(self):
@@ -283,7 +286,7 @@ class TestFiles:
 
 
 INTERRUPTED = """
-import os, signal, sys
+import os, signal, sys, traceback
 sys.path.insert(0, {folder!r})
 from trainer_helpers import Agent, batch, quiet
 
@@ -301,6 +304,7 @@ try:
 except KeyboardInterrupt as stop:
     print(stop)
     print(agent.training, trainer.last_path.exists(), agent.trainer_steps())
+    assert trainer.interrupted and len(traceback.extract_tb(stop.__traceback__)) == 3
 """
 
 
@@ -408,3 +412,79 @@ class TestUnderACache:
         quiet(default_root_dir=tmp_path).fit(Agent(), DATA)
         names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
         assert names == {"best.json", "last.json"}
+
+
+class TestTime:
+    def test_a_resumed_fit_knows_how_long_earlier_stages_took(self, tmp_path):
+        """Wall-clock time is that of both processes, tests before the fit included."""
+        now = itertools.count(0, 5)
+
+        def trainer():
+            made = quiet(default_root_dir=tmp_path, max_epochs=2)
+            made.clock = lambda: float(next(now))
+            return made
+
+        first = trainer()
+        first.test(Agent(), DATA)
+        first.fit(Agent(), DATA)
+        tested, fitted = first.seconds["test"], first.seconds["fit"]
+        second = trainer()
+        second.fit(Agent(), DATA, ckpt_path=first.last_path)
+        assert second.seconds["test"] == tested > 0
+        assert second.seconds["fit"] > fitted - 5
+
+    def test_the_same_trainer_counts_nothing_twice(self, tmp_path):
+        """What it knows already is not added again."""
+        trainer = quiet(default_root_dir=tmp_path)
+        trainer.test(Agent(), DATA)
+        tested = trainer.seconds["test"]
+        trainer.fit(Agent(), DATA)
+        trainer.fit(Agent(), DATA, ckpt_path="last")
+        assert trainer.seconds["test"] == tested
+
+
+def test_an_epoch_whose_training_is_done_shows_no_second_bar(tmp_path):
+    """A fit that was stopped in a validation goes on with the validation."""
+
+    class Stopping(Callback):
+        def on_validation_start(self, trainer, agent):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quiet(default_root_dir=tmp_path, callbacks=[Stopping()]).fit(
+            Agent(), DATA, DATA
+        )
+    file = io.StringIO()
+    bar = ProgressBar(console=Console(file=file, width=120))
+    trainer = quiet(default_root_dir=tmp_path, callbacks=[bar])
+    trainer.fit(Agent(), DATA, DATA, ckpt_path=tmp_path / "checkpoints/last.json")
+    assert "[Validation] 2/2" in file.getvalue()
+    assert "[Training]" not in file.getvalue()
+
+
+def test_ctrl_c_in_a_test_says_how_to_go_on(tmp_path):
+    """In a run that can be started again; the traceback is the caller's line."""
+    code = INTERRUPTED.format(folder=str(PROGRAM.parent))
+    head, _, _ = code.partition("try:")
+    head = head.replace("training_step", "test_step")
+    code = f"""{head}
+from afnio import tracking
+tracking.init("me", "Demo", "stops")
+try:
+    trainer.test(agent, data)
+except KeyboardInterrupt as stop:
+    print(stop)
+    assert trainer.interrupted
+"""
+    program = tmp_path / "program.py"
+    program.write_text(code)
+    done = subprocess.run(
+        [sys.executable, program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(afnio.__file__).parent.parent)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "stopped in test; to go on from there: afnio resume" in done.stdout

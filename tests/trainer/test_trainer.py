@@ -10,7 +10,9 @@ from trainer_helpers import Agent, batch, quiet
 import afnio
 from afnio import Variable, tracking
 from afnio.cognitive import functional as F
-from afnio.trainer import Callback, Trainer
+from afnio.errors import InputTypeError, InputValueError
+from afnio.models import plan
+from afnio.trainer import Callback, EarlyStopping, Trainer
 
 DATA = [batch("1", "2"), batch("3")]
 
@@ -245,3 +247,58 @@ def test_hooks_of_agent_and_callbacks_run_around_a_test():
     with pytest.raises(ValueError, match="no batches"):
         quiet(callbacks=[Noting()]).test(Hooked(), [])
     assert calls[-2:] == ["InputValueError", ("teardown", "test")]
+
+
+def test_best_before_there_is_one_says_so(tmp_path, monkeypatch):
+    """The word is no path: nothing was fitted, or checkpoints are off."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputValueError, match="has written no checkpoint yet; fit"):
+        quiet().test(Agent(), DATA, ckpt_path="best")
+
+
+@pytest.mark.parametrize("loader", ["train.jsonl", b"x"])
+def test_text_is_no_loader(loader):
+    """Its letters are no batches."""
+    with pytest.raises(InputTypeError, match="iterable of batches"):
+        quiet().fit(Agent(), loader)
+    with pytest.raises(InputTypeError, match="iterable of batches"):
+        quiet().fit(Agent(), DATA, loader)
+
+
+def test_a_mistyped_metric_has_a_suggestion():
+    """Of the Trainer, and of early stopping."""
+    with pytest.raises(InputValueError, match="did you mean 'val_loss'"):
+        quiet(monitor="val_los").fit(Agent(), DATA, DATA)
+    with pytest.raises(InputValueError, match="did you mean 'val_loss'"):
+        quiet(callbacks=[EarlyStopping("val_los")]).fit(Agent(), DATA, DATA)
+
+
+def test_a_plan_leaves_a_trainer_and_its_run_as_they_were():
+    """What stand-ins have brought is in no history, summary, callback or run."""
+
+    class Noting(Callback):
+        def __init__(self):
+            self.fits = 0
+
+        def on_fit_start(self, trainer, agent):
+            self.fits += 1
+
+        def state_dict(self):
+            return {"fits": self.fits}
+
+        def load_state_dict(self, state):
+            self.fits = state["fits"]
+
+    run = tracking.init("me", "Planned")
+    noting, agent = Noting(), Agent()
+    trainer = quiet(callbacks=[noting])
+    with plan():
+        trainer.fit(agent, DATA, DATA)
+        trainer.test(agent, DATA)
+        assert noting.fits == 1
+    assert (trainer.history, trainer.test_looks, noting.fits) == ([], 0, 0)
+    assert trainer.last_path is None
+    kinds = {event["type"] for event in tracking.read_run(run.path)[1]}
+    assert not kinds & {"step", "test", "fit_start", "usage"}
+    trainer.fit(agent, DATA, DATA)
+    assert [record.kind for record in trainer.history] == ["step", "step", "epoch"]

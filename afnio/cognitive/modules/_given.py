@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, Final
 
 from afnio._variable import Variable
+from afnio.errors import InputTypeError
 
 
 class NotGiven(Enum):
@@ -24,6 +25,20 @@ NOT_GIVEN: Final = NotGiven.NOT_GIVEN
 def first_given(*values: Any) -> Any:
     """Return the first value that was given."""
     return next(value for value in values if value is not NOT_GIVEN)
+
+
+def required(owner: object, name: str, value: Any) -> Any:
+    """Return what a call or its module has been given.
+
+    Raises:
+        InputTypeError: Neither has any.
+    """
+    if value is None:
+        raise InputTypeError(
+            f"{type(owner).__name__} has no {name}; pass it when you make the module "
+            "or when you call it."
+        )
+    return value
 
 
 def as_buffer(value: Any, role: str) -> Variable | None:

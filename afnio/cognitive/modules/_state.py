@@ -171,7 +171,7 @@ class Stateful(StateHooked):
         return keys
 
 
-def frozen(variable: Variable, memo: dict[int, Any]) -> Variable:
+def _leaf_copy(memo: dict[int, Any], variable: Variable) -> Variable:
     """Return a leaf with the same data, role and flag, without gradients."""
     if isinstance(variable, Parameter):
         param = copy.deepcopy(variable, memo)
@@ -184,19 +184,15 @@ def frozen(variable: Variable, memo: dict[int, Any]) -> Variable:
     return cast("Variable", memo[id(variable)])
 
 
-def _frozen_in(memo: dict[int, Any], variable: Variable) -> Variable:
-    return frozen(variable, memo)
-
-
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
     """Copy one entry; ``memo`` keeps what is one object one object."""
     if isinstance(value, Variable):
-        return frozen(value, memo)
+        return _leaf_copy(memo, value)
     if isinstance(value, list):
         return [
             {
                 **message,
-                "content": map_variables(message["content"], partial(_frozen_in, memo)),
+                "content": map_variables(message["content"], partial(_leaf_copy, memo)),
             }
             for message in value
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from afnio.cognitive.modules._errors import ModuleAttributeError
 
@@ -13,6 +13,10 @@ class Trainable:
 
     automatic_optimization: bool
     _optimizers: Any
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     # -- steps ----------------------------------------------------------------------
 
@@ -36,7 +40,7 @@ class Trainable:
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
         """Return the predictions for one batch: by default, what calling it returns."""
         del batch_idx
-        return self(batch)  # type: ignore[operator]
+        return self(batch)
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer, made with ``self.parameters()``, or a list of them."""

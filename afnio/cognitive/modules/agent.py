@@ -10,16 +10,16 @@ from afnio.autodiff._chat import MultiTurnMessages
 from afnio.autodiff.agent_ops import AgentLoop, LoopSettings
 from afnio.autodiff.op_result import OpResult
 from afnio.cognitive._settings import limit
-from afnio.cognitive.modules.chat_completion import configured
-from afnio.cognitive.modules.module import Module
+from afnio.cognitive.modules._asking import Asking
 from afnio.cognitive.modules.tool import Tool, Toolbox
 from afnio.errors import InputTypeError, InputValueError
 from afnio.models import BaseModel
+from afnio.models._chat_client import ChatClient
 
 __all__ = ["Agent"]
 
 
-class Agent(Module):
+class Agent(Asking):
     """Ask a model, run the tools it calls, and ask again, until it has an answer.
 
     Every sample of a batch goes its own way and waits for no other. Whatever goes wrong
@@ -65,9 +65,6 @@ class Agent(Module):
         'It is 3.'
     """
 
-    forward_model_client: BaseModel | None
-    messages: MultiTurnMessages | None
-    completion_args: dict[str, Any] | None
     tools: Toolbox
 
     def __init__(
@@ -81,9 +78,7 @@ class Agent(Module):
         **completion_args: Any,
     ) -> None:
         super().__init__()
-        self.register_model("forward_model_client", forward_model_client)
-        self.register_chat("messages", messages)
-        self.register_completion_config("completion_args", completion_args or None)
+        self._register_asking(forward_model_client, messages, completion_args)
         self.tools = Toolbox(tools)
         self.max_turns = _limit("max_turns", max_turns)
         self.max_result_chars = _limit("max_result_chars", max_result_chars)
@@ -95,7 +90,7 @@ class Agent(Module):
 
     def forward(
         self,
-        forward_model_client: Any = None,
+        forward_model_client: ChatClient | None = None,
         messages: MultiTurnMessages | None = None,
         inputs: Mapping[str, Any] | None = None,
         **completion_args: Any,
@@ -117,7 +112,7 @@ class Agent(Module):
 
     def run(
         self,
-        forward_model_client: Any = None,
+        forward_model_client: ChatClient | None = None,
         messages: MultiTurnMessages | None = None,
         inputs: Mapping[str, Any] | None = None,
         **completion_args: Any,
@@ -134,12 +129,14 @@ class Agent(Module):
                     f"{name} is a setting of the agent, not of a call; give it to "
                     f"Agent({name}=...)."
                 )
-        client, chat = configured(self, forward_model_client, messages)
+        client, chat, args = self._for_call(
+            forward_model_client, messages, completion_args
+        )
         settings = LoopSettings(
             tools=tuple(tool.spec() for tool in self.tools),
             max_turns=self.max_turns,
             max_result_chars=self.max_result_chars,
-            completion_args={**(self.completion_args or {}), **completion_args},
+            completion_args=args,
         )
         descriptions = [tool.description for tool in self.tools]
         output = AgentLoop.apply(client, chat, inputs, descriptions, settings)

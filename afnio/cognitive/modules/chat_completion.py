@@ -8,12 +8,12 @@ from typing import Any
 from afnio._variable import Variable
 from afnio.autodiff._chat import MultiTurnMessages
 from afnio.cognitive import functional
-from afnio.cognitive.modules.module import Module
-from afnio.errors import InputTypeError
+from afnio.cognitive.modules._asking import Asking
 from afnio.models import BaseModel
+from afnio.models._chat_client import ChatClient
 
 
-class ChatCompletion(Module):
+class ChatCompletion(Asking):
     """Ask a model to continue a conversation.
 
     What is configured here belongs to the module's state. A call may override or add
@@ -39,10 +39,6 @@ class ChatCompletion(Module):
         'France'
     """
 
-    forward_model_client: BaseModel | None
-    messages: MultiTurnMessages | None
-    completion_args: dict[str, Any] | None
-
     def __init__(
         self,
         forward_model_client: BaseModel | None = None,
@@ -50,13 +46,11 @@ class ChatCompletion(Module):
         **completion_args: Any,
     ) -> None:
         super().__init__()
-        self.register_model("forward_model_client", forward_model_client)
-        self.register_chat("messages", messages)
-        self.register_completion_config("completion_args", completion_args or None)
+        self._register_asking(forward_model_client, messages, completion_args)
 
     def forward(
         self,
-        forward_model_client: Any = None,
+        forward_model_client: ChatClient | None = None,
         messages: MultiTurnMessages | None = None,
         inputs: Mapping[str, Any] | None = None,
         **completion_args: Any,
@@ -72,23 +66,7 @@ class ChatCompletion(Module):
         Raises:
             InputTypeError: There is no client or no messages, here or configured.
         """
-        client, chat = configured(self, forward_model_client, messages)
-        args = {**(self.completion_args or {}), **completion_args}
+        client, chat, args = self._for_call(
+            forward_model_client, messages, completion_args
+        )
         return functional.chat_completion(client, chat, inputs, **args)
-
-
-def configured(module: Any, client: Any, messages: Any) -> tuple[Any, Any]:
-    """Return a call's client and messages, or else the module's.
-
-    Raises:
-        InputTypeError: Neither has one.
-    """
-    client = module.forward_model_client if client is None else client
-    messages = module.messages if messages is None else messages
-    for name, value in (("forward_model_client", client), ("messages", messages)):
-        if value is None:
-            raise InputTypeError(
-                f"{type(module).__name__} has no {name}; pass it when you make the "
-                "module or when you call it."
-            )
-    return client, messages

@@ -16,8 +16,8 @@ from afnio.errors import InputTypeError, InputValueError
 T = TypeVar("T", Module, Parameter)
 
 
-class _List(Module, Generic[T]):
-    """A list whose items are registered under the names ``0``, ``1``, ``2``, …."""
+class _Container(Module, Generic[T]):
+    """A module whose items are registered; here they are modules."""
 
     def _store(self) -> dict[str, Any]:
         return self._modules
@@ -29,6 +29,27 @@ class _List(Module, Generic[T]):
                 f"{shorten(item)}."
             )
         return item
+
+
+class _OfParameters(_Container[Parameter]):
+    """A container of Parameters."""
+
+    def _store(self) -> dict[str, Any]:
+        return self._parameters
+
+    def _checked(self, item: Any) -> Any:
+        return _as_parameter(self, item)
+
+    def extra_repr(self) -> str:
+        """Return one line per Parameter."""
+        return _lines(self._parameters)
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+class _List(_Container[T]):
+    """A list whose items are registered under the names ``0``, ``1``, ``2``, …."""
 
     def _replace(self, items: Iterable[Any]) -> None:
         """Hold these items instead, in this order; all or nothing."""
@@ -157,7 +178,7 @@ class Sequential(_List[Module]):
         setattr(self, name, self._checked(item))
 
 
-class ParameterList(_List[Parameter]):
+class ParameterList(_OfParameters, _List[Parameter]):
     """A list of Parameters.
 
     Args:
@@ -169,33 +190,9 @@ class ParameterList(_List[Parameter]):
         super().__init__()
         self._replace(parameters)
 
-    def _store(self) -> dict[str, Any]:
-        return self._parameters
 
-    def _checked(self, item: Any) -> Any:
-        return _as_parameter(self, item)
-
-    def extra_repr(self) -> str:
-        """Return one line per Parameter."""
-        return _lines(self._parameters)
-
-    def __str__(self) -> str:
-        return repr(self)
-
-
-class _Dict(Module, Generic[T]):
+class _Dict(_Container[T]):
     """A dict whose items are registered under their keys."""
-
-    def _store(self) -> dict[str, Any]:
-        return self._modules
-
-    def _checked(self, item: Any) -> Any:
-        if not isinstance(item, Module):
-            raise InputTypeError(
-                f"{type(self).__name__} holds Modules, got {type(item).__name__}: "
-                f"{shorten(item)}."
-            )
-        return item
 
     def __getitem__(self, key: str) -> T:
         store = self._store()
@@ -266,7 +263,7 @@ class ModuleDict(_Dict[Module]):
         self.update(modules)
 
 
-class ParameterDict(_Dict[Parameter]):
+class ParameterDict(_OfParameters, _Dict[Parameter]):
     """A dict of Parameters.
 
     Args:
@@ -280,19 +277,6 @@ class ParameterDict(_Dict[Parameter]):
     ) -> None:
         super().__init__()
         self.update(parameters)
-
-    def _store(self) -> dict[str, Any]:
-        return self._parameters
-
-    def _checked(self, item: Any) -> Any:
-        return _as_parameter(self, item)
-
-    def extra_repr(self) -> str:
-        """Return one line per Parameter."""
-        return _lines(self._parameters)
-
-    def __str__(self) -> str:
-        return repr(self)
 
 
 def _as_parameter(owner: Module, item: Any) -> Parameter:

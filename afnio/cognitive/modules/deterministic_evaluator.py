@@ -7,9 +7,15 @@ from typing import Any
 
 from afnio._variable import Variable
 from afnio.cognitive import functional
-from afnio.cognitive.modules._given import NOT_GIVEN, as_buffer, first_given
+from afnio.cognitive.modules._given import (
+    NOT_GIVEN,
+    NotGiven,
+    as_buffer,
+    first_given,
+    required,
+)
+from afnio.cognitive.modules._reduction import Reduce, Words
 from afnio.cognitive.modules.module import Module
-from afnio.errors import InputTypeError
 
 
 class DeterministicEvaluator(Module):
@@ -55,28 +61,21 @@ class DeterministicEvaluator(Module):
         target: Any,
         eval_fn: Any = NOT_GIVEN,
         eval_fn_purpose: Any = NOT_GIVEN,
-        success_fn: Any = NOT_GIVEN,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        success_fn: Callable[[list[Any]], Any] | NotGiven | None = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
     ) -> tuple[Variable, Variable]:
         """Return score and explanation.
 
         Raises:
             InputTypeError: There is no ``eval_fn`` or purpose, here or configured.
         """
-        function = first_given(eval_fn, self.eval_fn)
         purpose = first_given(eval_fn_purpose, self.eval_fn_purpose)
-        for name, value in (("eval_fn", function), ("eval_fn_purpose", purpose)):
-            if value is None:
-                raise InputTypeError(
-                    f"DeterministicEvaluator has no {name}; pass it when you make the "
-                    "module or when you call it."
-                )
         return functional.deterministic_evaluator(
             prediction,
             target,
-            function,
-            purpose,
+            required(self, "eval_fn", first_given(eval_fn, self.eval_fn)),
+            required(self, "eval_fn_purpose", purpose),
             first_given(success_fn, self.success_fn),
             first_given(reduction_fn, self.reduction_fn),
             first_given(reduction_fn_purpose, self.reduction_fn_purpose),

@@ -6,8 +6,8 @@ from typing import Any
 
 from afnio._variable import Variable
 from afnio.cognitive import functional
-from afnio.cognitive.modules._given import NOT_GIVEN, as_buffer, first_given
-from afnio.cognitive.modules._reduction import Reducing
+from afnio.cognitive.modules._given import NOT_GIVEN, NotGiven, as_buffer, first_given
+from afnio.cognitive.modules._reduction import Reduce, Reducing, Words
 
 
 class ExactMatchEvaluator(Reducing):
@@ -30,8 +30,8 @@ class ExactMatchEvaluator(Reducing):
 
     def __init__(
         self,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
         normalize: Any = None,
         tolerance: float | Variable | None = None,
     ) -> None:
@@ -48,8 +48,8 @@ class ExactMatchEvaluator(Reducing):
         self,
         prediction: Variable,
         target: Any,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
         normalize: Any = NOT_GIVEN,
         tolerance: Any = NOT_GIVEN,
     ) -> tuple[Variable, Variable]:

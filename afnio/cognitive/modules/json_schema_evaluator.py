@@ -6,9 +6,8 @@ from typing import Any
 
 from afnio._variable import Variable
 from afnio.cognitive import functional
-from afnio.cognitive.modules._given import NOT_GIVEN, first_given
-from afnio.cognitive.modules._reduction import Reducing
-from afnio.errors import InputTypeError
+from afnio.cognitive.modules._given import NOT_GIVEN, NotGiven, first_given, required
+from afnio.cognitive.modules._reduction import Reduce, Reducing, Words
 
 
 class JSONSchemaEvaluator(Reducing):
@@ -28,8 +27,8 @@ class JSONSchemaEvaluator(Reducing):
     def __init__(
         self,
         schema: Any = None,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
     ) -> None:
         super().__init__()
         self._schema = schema
@@ -40,8 +39,8 @@ class JSONSchemaEvaluator(Reducing):
         prediction: Variable,
         target: Any = None,
         schema: Any = NOT_GIVEN,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
     ) -> tuple[Variable, Variable]:
         """Return score and explanation.
 
@@ -56,11 +55,6 @@ class JSONSchemaEvaluator(Reducing):
             InputTypeError: There is no schema, here or configured.
         """
         del target
-        wanted = first_given(schema, self._schema)
-        if wanted is None:
-            raise InputTypeError(
-                "JSONSchemaEvaluator has no schema; pass it when you make the module "
-                "or when you call it."
-            )
+        wanted = required(self, "schema", first_given(schema, self._schema))
         reduction = self._reduction(reduction_fn, reduction_fn_purpose)
         return functional.json_schema_evaluator(prediction, wanted, *reduction)

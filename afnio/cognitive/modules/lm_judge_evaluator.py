@@ -8,14 +8,15 @@ from typing import Any
 from afnio._variable import Variable
 from afnio.autodiff._chat import MultiTurnMessages
 from afnio.cognitive import functional
-from afnio.cognitive.modules._given import NOT_GIVEN, as_buffer, first_given
-from afnio.cognitive.modules._reduction import Reducing
-from afnio.cognitive.modules.chat_completion import configured
+from afnio.cognitive.modules._asking import Asking
+from afnio.cognitive.modules._given import NOT_GIVEN, NotGiven, as_buffer, first_given
+from afnio.cognitive.modules._reduction import Reduce, Reducing, Words
 from afnio.errors import InputTypeError
 from afnio.models import BaseModel
+from afnio.models._chat_client import ChatClient
 
 
-class LMJudgeEvaluator(Reducing):
+class LMJudgeEvaluator(Asking, Reducing):
     """Ask a model to score predictions and to explain why.
 
     Every argument may be given here or in a call, which comes first; see
@@ -35,29 +36,25 @@ class LMJudgeEvaluator(Reducing):
         **completion_args: Passed to the client.
     """
 
-    forward_model_client: BaseModel | None
-    messages: MultiTurnMessages | None
     success_fn: Callable[[list[Any]], Any] | None
     eval_mode: Variable | None
     score_range: Variable | None
     response_schema: Variable | None
-    completion_args: dict[str, Any] | None
 
     def __init__(
         self,
         forward_model_client: BaseModel | None = None,
         messages: MultiTurnMessages | None = None,
         success_fn: Callable[[list[Any]], Any] | None = None,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
         eval_mode: bool | Variable | None = None,
         score_range: Any = None,
         response_schema: bool | Variable | None = None,
         **completion_args: Any,
     ) -> None:
         super().__init__()
-        self.register_model("forward_model_client", forward_model_client)
-        self.register_chat("messages", messages)
+        self._register_asking(forward_model_client, messages, completion_args)
         self.register_function("success_fn", success_fn)
         self._register_reduction(reduction_fn, reduction_fn_purpose)
         self.register_buffer("eval_mode", as_buffer(eval_mode, "evaluation mode"))
@@ -66,18 +63,17 @@ class LMJudgeEvaluator(Reducing):
             "response_schema",
             as_buffer(response_schema, "whether to constrain replies"),
         )
-        self.register_completion_config("completion_args", completion_args or None)
 
     def forward(
         self,
-        forward_model_client: Any = None,
+        forward_model_client: ChatClient | None = None,
         messages: MultiTurnMessages | None = None,
         prediction: Variable | None = None,
         target: Any = None,
         inputs: Mapping[str, Any] | None = None,
-        success_fn: Any = NOT_GIVEN,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        success_fn: Callable[[list[Any]], Any] | NotGiven | None = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
         eval_mode: bool | Variable | None = None,
         score_range: Any = None,
         response_schema: bool | Variable | None = None,
@@ -94,7 +90,9 @@ class LMJudgeEvaluator(Reducing):
                 "LMJudgeEvaluator needs a prediction; pass it by name: "
                 "judge(prediction=..., target=...)."
             )
-        client, chat = configured(self, forward_model_client, messages)
+        client, chat, args = self._for_call(
+            forward_model_client, messages, completion_args
+        )
         mode = self.eval_mode if eval_mode is None else eval_mode
         bounds = self.score_range if score_range is None else score_range
         form = self.response_schema if response_schema is None else response_schema
@@ -111,5 +109,5 @@ class LMJudgeEvaluator(Reducing):
             True if mode is None else mode,
             bounds,
             False if form is None else form,
-            **{**(self.completion_args or {}), **completion_args},
+            **args,
         )

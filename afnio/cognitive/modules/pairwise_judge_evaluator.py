@@ -8,14 +8,15 @@ from typing import Any
 from afnio._variable import Variable
 from afnio.autodiff._chat import MultiTurnMessages
 from afnio.cognitive import functional
-from afnio.cognitive.modules._given import NOT_GIVEN, as_buffer
-from afnio.cognitive.modules._reduction import Reducing
-from afnio.cognitive.modules.chat_completion import configured
+from afnio.cognitive.modules._asking import Asking
+from afnio.cognitive.modules._given import NOT_GIVEN, NotGiven, as_buffer
+from afnio.cognitive.modules._reduction import Reduce, Reducing, Words
 from afnio.errors import InputTypeError
 from afnio.models import BaseModel
+from afnio.models._chat_client import ChatClient
 
 
-class PairwiseJudgeEvaluator(Reducing):
+class PairwiseJudgeEvaluator(Asking, Reducing):
     """Ask a model whether predictions are better than a reference answer.
 
     Every argument may be given here or in a call, which comes first; see
@@ -32,37 +33,32 @@ class PairwiseJudgeEvaluator(Reducing):
             the judge's replies.
     """
 
-    forward_model_client: BaseModel | None
-    messages: MultiTurnMessages | None
     swap: Variable | None
-    completion_args: dict[str, Any] | None
 
     def __init__(
         self,
         forward_model_client: BaseModel | None = None,
         messages: MultiTurnMessages | None = None,
         swap: bool | Variable | None = None,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
         **completion_args: Any,
     ) -> None:
         super().__init__()
-        self.register_model("forward_model_client", forward_model_client)
-        self.register_chat("messages", messages)
+        self._register_asking(forward_model_client, messages, completion_args)
         self.register_buffer("swap", as_buffer(swap, "whether to judge twice"))
         self._register_reduction(reduction_fn, reduction_fn_purpose)
-        self.register_completion_config("completion_args", completion_args or None)
 
     def forward(
         self,
-        forward_model_client: Any = None,
+        forward_model_client: ChatClient | None = None,
         messages: MultiTurnMessages | None = None,
         prediction: Variable | None = None,
         target: Any = None,
         inputs: Mapping[str, Any] | None = None,
         swap: bool | Variable | None = None,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
         **completion_args: Any,
     ) -> tuple[Variable, Variable]:
         """Return score and explanation.
@@ -76,7 +72,9 @@ class PairwiseJudgeEvaluator(Reducing):
                 "PairwiseJudgeEvaluator needs a prediction and a target; pass them by "
                 "name: judge(prediction=..., target=...)."
             )
-        client, chat = configured(self, forward_model_client, messages)
+        client, chat, args = self._for_call(
+            forward_model_client, messages, completion_args
+        )
         twice = self.swap if swap is None else swap
         reduction = self._reduction(reduction_fn, reduction_fn_purpose)
         return functional.pairwise_judge_evaluator(
@@ -87,5 +85,5 @@ class PairwiseJudgeEvaluator(Reducing):
             inputs,
             True if twice is None else twice,
             *reduction,
-            **{**(self.completion_args or {}), **completion_args},
+            **args,
         )

@@ -7,9 +7,14 @@ from typing import Any
 
 from afnio._variable import Variable
 from afnio.cognitive import functional
-from afnio.cognitive.modules._given import NOT_GIVEN, as_buffer, first_given
-from afnio.cognitive.modules._reduction import Reducing
-from afnio.errors import InputTypeError
+from afnio.cognitive.modules._given import (
+    NOT_GIVEN,
+    NotGiven,
+    as_buffer,
+    first_given,
+    required,
+)
+from afnio.cognitive.modules._reduction import Reduce, Reducing, Words
 
 
 class RegexEvaluator(Reducing):
@@ -34,8 +39,8 @@ class RegexEvaluator(Reducing):
         self,
         pattern: str | re.Pattern[str] | Variable | None = None,
         mode: str | Variable | None = None,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
     ) -> None:
         super().__init__()
         self._compiled = pattern if isinstance(pattern, re.Pattern) else None
@@ -50,8 +55,8 @@ class RegexEvaluator(Reducing):
         target: Any = None,
         pattern: Any = NOT_GIVEN,
         mode: Any = NOT_GIVEN,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
     ) -> tuple[Variable, Variable]:
         """Return score and explanation.
 
@@ -67,12 +72,8 @@ class RegexEvaluator(Reducing):
             InputTypeError: There is no pattern, here or configured.
         """
         del target
-        wanted = first_given(pattern, self._compiled or self.pattern)
-        if wanted is None:
-            raise InputTypeError(
-                "RegexEvaluator has no pattern; pass it when you make the module or "
-                "when you call it."
-            )
+        configured = self._compiled or self.pattern
+        wanted = required(self, "pattern", first_given(pattern, configured))
         how = first_given(mode, "search" if self.mode is None else self.mode)
         reduction = self._reduction(reduction_fn, reduction_fn_purpose)
         return functional.regex_evaluator(prediction, wanted, how, *reduction)

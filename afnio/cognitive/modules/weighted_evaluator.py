@@ -8,8 +8,8 @@ from typing import Any
 from afnio._text import closest, describe
 from afnio._variable import Variable
 from afnio.cognitive import functional
-from afnio.cognitive.modules._given import NOT_GIVEN
-from afnio.cognitive.modules._reduction import Reducing
+from afnio.cognitive.modules._given import NOT_GIVEN, NotGiven
+from afnio.cognitive.modules._reduction import Reduce, Reducing, Words
 from afnio.cognitive.modules.container import ModuleDict
 from afnio.cognitive.modules.module import Module
 from afnio.errors import InputTypeError, InputValueError
@@ -51,8 +51,8 @@ class WeightedEvaluator(Reducing):
         self,
         evaluators: Mapping[str, Module],
         weights: Mapping[str, float] | None = None,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
     ) -> None:
         super().__init__()
         if not isinstance(evaluators, Mapping) or not evaluators:
@@ -76,8 +76,8 @@ class WeightedEvaluator(Reducing):
         self,
         prediction: Variable,
         target: Any = None,
-        reduction_fn: Any = NOT_GIVEN,
-        reduction_fn_purpose: Any = NOT_GIVEN,
+        reduction_fn: Reduce | NotGiven | None = NOT_GIVEN,
+        reduction_fn_purpose: Words | NotGiven | None = NOT_GIVEN,
     ) -> tuple[Variable, Variable]:
         """Return score and explanation."""
         pairs = [

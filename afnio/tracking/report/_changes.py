@@ -79,6 +79,8 @@ class Candidate:
     number: int
     accepted: bool
     reason: str
+    rationale: str
+    """What a judge said in comparison with the parent, if one was asked."""
     edits: tuple[Edit, ...]
     before: float | None
     after: float | None
@@ -165,6 +167,7 @@ class _Reader:
             number=own,
             accepted=event.get("accepted") is True,
             reason=text(event.get("reason"), _NOTE),
+            rationale=text(event.get("rationale"), _NOTE).strip(),
             edits=tuple(
                 self.edit(at.step, optimizer, change) for change in changes_of(event)
             ),

@@ -10,8 +10,8 @@ from typing import Final
 
 from afnio.optim._statistics import wilson
 from afnio.tracking.report._chart import Chart, Mark, Series, Value, binned, chart
-from afnio.tracking.report._timeline import At, Timeline, metrics_of
-from afnio.tracking.report._values import number, numbers, pair
+from afnio.tracking.report._timeline import At, Timeline, is_final, metrics_of
+from afnio.tracking.report._values import number, numbers, pair, text
 from afnio.tracking.report._words import interval, score
 from afnio.tracking.summary import Summary
 
@@ -32,7 +32,7 @@ def score_chart(found: Timeline, summary: Summary) -> Chart | None:
     base = _base(summary.monitor)
     alike = _are_means(summary)
     series = [
-        Series("training", "train", _training(found, base) if alike else []),
+        Series("training", "train", _training(found, base, as_mean=not alike)),
         Series("validation", "val", _validation(found, base, alike=alike), "step"),
         Series("test", "test", _tests(found, summary), "points"),
     ]
@@ -42,23 +42,32 @@ def score_chart(found: Timeline, summary: Summary) -> Chart | None:
 
 def candidate_chart(found: Timeline) -> Chart | None:
     """Return the scores of all candidates, where steps compare several at once."""
-    several = len(found.decisions) > len({at.step for at in found.decisions})
+    proposals = [at for at in found.decisions if not is_final(at.event)]
+    several = len(proposals) > len({at.step for at in proposals})
     kept: list[Value] = []
     left: list[Value] = []
-    for at_number, at in enumerate(found.decisions):
+    checked: list[Value] = []
+    for at_number, at in enumerate(proposals, 1):
         scores = numbers(at.event.get("candidate_scores"))
         if scores:
             accepted = at.event.get("accepted") is True
+            others = checked if _is_checked(at) else left
             value = _candidate(at_number, at, scores)
-            (kept if accepted else left).append(value)
-    if not several or len(kept) + len(left) < _FEW:
+            (kept if accepted else others).append(value)
+    if not several or len(kept) + len(left) + len(checked) < _FEW:
         return None
     series = [
+        Series("turned down on training samples", "test", checked, "points"),
         Series("turned down", "train", left, "points"),
         Series("kept", "val", kept, "points"),
     ]
     title = "Scores of all candidates"
     return chart(title, series, x_name="candidate", floor=_floor(series))
+
+
+def _is_checked(at: At) -> bool:
+    """Whether a candidate was turned down before validation, and scored there only."""
+    return text(at.event.get("reason"), 40).startswith("training samples:")
 
 
 def _floor(series: Sequence[Series]) -> float | None:
@@ -75,7 +84,7 @@ def _candidate(number_: int, at: At, scores: Sequence[float]) -> Value:
 
 
 def raw_chart(found: Timeline, summary: Summary) -> Chart | None:
-    """Return what the steps returned, where that is no mean over samples.
+    """Return what the steps returned, where that is no mean per sample.
 
     Evaluators that add scores up give numbers that do not compare with a mean.
     """
@@ -105,13 +114,21 @@ def _base(monitor: str) -> str:
     return "loss"
 
 
-def _training(found: Timeline, base: str) -> list[Value]:
+def _training(found: Timeline, base: str, *, as_mean: bool = False) -> list[Value]:
     points = [
         (float(at.step), value)
         for at in found.steps
-        if (value := metrics_of(at.event).get(f"train_{base}")) is not None
+        if (value := _of(at, f"train_{base}", as_mean=as_mean)) is not None
     ]
     return binned(points)
+
+
+def _of(at: At, name: str, *, as_mean: bool) -> float | None:
+    """Return a metric, or the mean score of a sample in its place."""
+    value = metrics_of(at.event).get(name)
+    if not as_mean or value is None:
+        return value
+    return number(at.event.get("mean_score")) if name.endswith("_loss") else None
 
 
 def _validation(found: Timeline, base: str, *, alike: bool) -> list[Value]:
@@ -119,7 +136,7 @@ def _validation(found: Timeline, base: str, *, alike: bool) -> list[Value]:
     values: dict[float, Value] = {}
     if base == "loss":
         values.update((value.x, value) for value in _gated(found))
-    for value in _epochs(found, base) if alike else ():
+    for value in _epochs(found, base, as_mean=not alike):
         known = values.get(value.x)
         if known is None or not math.isclose(known.y, value.y):
             values[value.x] = value
@@ -138,11 +155,11 @@ def validation_ends(found: Timeline, summary: Summary) -> tuple[float, float] | 
     return (values[0].y, values[-1].y) if len(values) > 1 else None
 
 
-def _epochs(found: Timeline, base: str) -> list[Value]:
+def _epochs(found: Timeline, base: str, *, as_mean: bool = False) -> list[Value]:
     return [
         _value(at.step, y, pair(at.event.get("interval")))
         for at in found.epochs
-        if (y := metrics_of(at.event).get(f"val_{base}")) is not None
+        if (y := _of(at, f"val_{base}", as_mean=as_mean)) is not None
     ]
 
 

@@ -128,8 +128,9 @@ def _tiles(
 ) -> list[tuple[str, str, str]]:
     tiles = []
     if summary.decisions:
-        kept = sum(each.accepted for each in summary.decisions)
-        every = len(summary.decisions)
+        final = sum(each.accepted and not each.roles for each in summary.decisions)
+        kept = sum(each.accepted for each in summary.decisions) - final
+        every = len(summary.decisions) - final
         tiles.append(("Changes kept", f"{kept:,}", f"of {every:,} proposed"))
     if summary.steps:
         epochs = words.counted(summary.epochs, "epoch")

@@ -25,6 +25,7 @@ from afnio.tracking.summary import (
     RoleUsage,
     Summary,
     TestLook,
+    best_mean,
     examples_from,
     look_from,
 )
@@ -47,6 +48,9 @@ def summary_of(found: Timeline, path: str | None = None) -> Summary:
     better = start.get("higher_is_better", True) is not False
     monitor = text(end.get("monitor") or start.get("monitor"), 200)
     best = number(end.get("best_score"))
+    if best is None:
+        best = _best(found, monitor, better=better)
+    monitor = monitor or _guessed_monitor(found)
     return Summary(
         looks=tuple(look_of(at) for at in found.tests),
         parameters=tuple(_parameters(found)),
@@ -55,8 +59,9 @@ def summary_of(found: Timeline, path: str | None = None) -> Summary:
         seconds=amounts(last.get("seconds")),
         epochs=len(found.epochs),
         steps=found.steps[-1].step if found.steps else 0,
-        monitor=monitor or _guessed_monitor(found),
-        best_score=best if best is not None else _best(found, monitor, better=better),
+        monitor=monitor,
+        best_score=best,
+        best_mean=best_mean(map(_epoch, found.epochs), monitor, best),
         stop_reason=text(end.get("stop_reason"), 500),
         higher_is_better=better,
         best_path=text(end.get("best_path"), 500) or None,
@@ -175,6 +180,11 @@ def _guessed_monitor(found: Timeline) -> str:
         if any(name in metrics_of(at.event) for at in found.epochs):
             return name
     return ""
+
+
+def _epoch(at: At) -> Mapping[str, Any]:
+    mean = number(at.event.get("mean_score"))
+    return {"metrics": metrics_of(at.event), "mean_score": mean}
 
 
 def _best(found: Timeline, monitor: str, *, better: bool) -> float | None:

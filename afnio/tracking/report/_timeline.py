@@ -142,7 +142,8 @@ class _Reader:
         return all(last.get(key) == event.get(key) for key in place)
 
     def on_decision(self, event: Event) -> None:
-        self.found.decisions.append(At(self.step + 1, event))
+        step = self.step if is_final(event) else self.step + 1
+        self.found.decisions.append(At(step, event))
 
     def on_evidence(self, event: Event) -> None:
         self.found.evidence.append(At(self.step + 1, event))
@@ -213,6 +214,14 @@ def scores_of(event: Event, name: str) -> tuple[float, ...]:
 def changes_of(event: Event) -> list[Event]:
     """Return what a decision's candidate would change."""
     return mappings(event.get("changes"))
+
+
+def is_final(event: Event) -> bool:
+    """Whether a decision is the last one of a search: which candidate it returns.
+
+    It changes nothing, and comes after the last step; others come within theirs.
+    """
+    return event.get("accepted") is True and not changes_of(event)
 
 
 def verdict_of(event: Event) -> Event:

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import afnio.cognitive as cog
-from afnio._variable import Variable
-from afnio.autodiff.op_result import OpResult
 from afnio.models import BaseModel
-from afnio.utils.agents._prompts import REACT_QUESTION, REACT_SYSTEM
+from afnio.utils.agents._answering import Answering
+from afnio.utils.agents._prompts import REACT_SYSTEM
 
 __all__ = ["ReAct"]
 
 
-class ReAct(cog.Module):
+class ReAct(Answering):
     """Answer questions by reasoning and acting in turn.
 
     Its system prompt is a Parameter, and so is the description of every tool that is
@@ -52,48 +51,16 @@ class ReAct(cog.Module):
         max_turns: int = 10,
         **completion_args: Any,
     ) -> None:
-        super().__init__()
-        self.instructions = cog.Parameter(
+        instructions = cog.Parameter(
             REACT_SYSTEM, role="system prompt: how to reason and when to use tools"
         )
-        self.question = Variable(REACT_QUESTION, role="the question")
-        self.agent = cog.Agent(
-            forward_model_client,
-            [
-                {"role": "system", "content": [self.instructions]},
-                {"role": "user", "content": [self.question]},
-            ],
+        super().__init__(
+            instructions,
             tools if isinstance(tools, (str, Mapping)) else map(_learned, tools),
+            forward_model_client,
             max_turns=max_turns,
             **completion_args,
         )
-
-    def forward(
-        self,
-        forward_model_client: Any = None,
-        inputs: Mapping[str, Any] | None = None,
-        **completion_args: Any,
-    ) -> Variable:
-        """Return the answers, pending.
-
-        Args:
-            forward_model_client: Who answers, instead of the configured client.
-            inputs: ``question``: a text, a Variable, or a list of them.
-            **completion_args: Passed to the client.
-        """
-        answers: Variable = self.agent(
-            forward_model_client, inputs=inputs, **completion_args
-        )
-        return answers
-
-    def run(
-        self,
-        forward_model_client: Any = None,
-        inputs: Mapping[str, Any] | None = None,
-        **completion_args: Any,
-    ) -> OpResult[Any]:
-        """Return the answers with all that led to them; see `cog.Agent.run`."""
-        return self.agent.run(forward_model_client, inputs=inputs, **completion_args)
 
 
 def _learned(tool: Any) -> Any:

@@ -9,15 +9,14 @@ from typing import Any, Final, Self
 import afnio.cognitive as cog
 from afnio._text import fence, shorten
 from afnio._variable import Variable
-from afnio.autodiff.op_result import OpResult
 from afnio.cognitive._settings import limit
 from afnio.errors import InputTypeError, InputValueError, MissingExtraError
 from afnio.models import BaseModel
+from afnio.utils.agents._answering import Answering
 from afnio.utils.agents._prompts import (
     NOTHING_FOUND,
     QA_SEARCH,
     QA_SYSTEM,
-    REACT_QUESTION,
 )
 
 __all__ = ["BM25Index", "RetrievalQA"]
@@ -108,11 +107,11 @@ class BM25Index:
         return sorted(ranked, key=lambda pair: (-pair[1], pair[0]))
 
 
-class RetrievalQA(cog.Module):
+class RetrievalQA(Answering):
     """Answer questions from documents, which the model searches as often as it needs.
 
-    Learned are the system prompt and the description of the search tool, which tells
-    the model what words to search with.
+    Learned are the system prompt (``instructions``) and the description of the search
+    tool (``search_description``), which tells the model what words to search with.
 
     Args:
         documents: Texts to answer from, or a `BM25Index` of them.
@@ -144,30 +143,30 @@ class RetrievalQA(cog.Module):
         max_turns: int = 6,
         **completion_args: Any,
     ) -> None:
-        super().__init__()
         if not isinstance(documents, BM25Index):
             documents = BM25Index(documents)
-        self.index = documents
         if limit("k", k) is None:
             raise InputValueError("k must be a positive int, got None.")
-        self.k = k
-        self.instructions = cog.Parameter(
-            QA_SYSTEM, role="system prompt: how to search and answer"
-        )
-        self.question = Variable(REACT_QUESTION, role="the question")
         tool = cog.Tool(
             self.search, cog.Parameter(QA_SEARCH, role="description of the search tool")
         )
-        self.agent = cog.Agent(
-            forward_model_client,
-            [
-                {"role": "system", "content": [self.instructions]},
-                {"role": "user", "content": [self.question]},
-            ],
+        super().__init__(
+            cog.Parameter(QA_SYSTEM, role="system prompt: how to search and answer"),
             [tool],
+            forward_model_client,
             max_turns=max_turns,
             **completion_args,
         )
+        self.index = documents
+        self.k = k
+
+    @property
+    def search_description(self) -> Variable:
+        """What tells the model when and how to search; learned.
+
+        In ``state_dict`` it is ``agent.tools.search.description``.
+        """
+        return self.agent.tools["search"].description
 
     def search(self, query: str) -> str:
         """Return the passages that fit best, numbered and fenced.
@@ -181,33 +180,6 @@ class RetrievalQA(cog.Module):
 
     def _text(self, position: int) -> str:
         return self.index.documents[position]
-
-    def forward(
-        self,
-        forward_model_client: Any = None,
-        inputs: Mapping[str, Any] | None = None,
-        **completion_args: Any,
-    ) -> Variable:
-        """Return the answers, pending.
-
-        Args:
-            forward_model_client: Who answers, instead of the configured client.
-            inputs: ``question``: a text, a Variable, or a list of them.
-            **completion_args: Passed to the client.
-        """
-        answers: Variable = self.agent(
-            forward_model_client, inputs=inputs, **completion_args
-        )
-        return answers
-
-    def run(
-        self,
-        forward_model_client: Any = None,
-        inputs: Mapping[str, Any] | None = None,
-        **completion_args: Any,
-    ) -> OpResult[Any]:
-        """Return the answers with all that led to them; see `cog.Agent.run`."""
-        return self.agent.run(forward_model_client, inputs=inputs, **completion_args)
 
 
 def _library() -> Any:

@@ -7,14 +7,17 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from afnio._text import shorten
-from afnio.errors import FileFormatError
+from afnio._text import closest, shorten
+from afnio.errors import FileFormatError, MissingFileError
 from afnio.utils.datasets._local import LocalDataset
 
 
 class _FileDataset(LocalDataset[Any]):
+    _content: ClassVar[str]
+    """What the file should hold."""
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -24,6 +27,11 @@ class _FileDataset(LocalDataset[Any]):
         self.transform = transform
         try:
             samples = list(self._read(Path(path), encoding))
+        except FileNotFoundError as error:
+            raise MissingFileError(
+                f"there is no file {path}{_whence(Path(path))}. Pass the path of a "
+                f"file that holds {self._content}."
+            ) from error
         except UnicodeDecodeError as error:
             raise FileFormatError(
                 f"{path} is not {encoding} text: {shorten(error)}. Save it as UTF-8, "
@@ -39,6 +47,21 @@ class _FileDataset(LocalDataset[Any]):
         return record if self.transform is None else self.transform(record)
 
 
+def _whence(path: Path) -> str:
+    """Say what a relative path is relative to, and what is there of that kind."""
+    near = path.parent
+    kin = (
+        sorted(item.name for item in near.glob(f"*{path.suffix}"))
+        if path.suffix
+        else []
+    )
+    start = "" if path.is_absolute() else f" (seen from {Path.cwd()})"
+    if not near.is_dir():
+        return f"{start}: its folder does not exist"
+    hint = closest(path.name, kin)
+    return f"{start}; {hint.rstrip('?')}" if hint.startswith("did you") else start
+
+
 class JSONLDataset(_FileDataset):
     """One sample per line of JSON; blank lines are skipped.
 
@@ -49,9 +72,12 @@ class JSONLDataset(_FileDataset):
         encoding: By default UTF-8, with or without a byte order mark.
 
     Raises:
+        MissingFileError: There is no such file.
         FileFormatError: A line is not JSON; the message says which. Or the file is not
             text in that encoding.
     """
+
+    _content = "one JSON value per line"
 
     def _read(self, path: Path, encoding: str) -> Iterator[Any]:
         with path.open(encoding=encoding) as file:
@@ -78,9 +104,12 @@ class CSVDataset(_FileDataset):
         encoding: By default UTF-8, with or without a byte order mark.
 
     Raises:
+        MissingFileError: There is no such file.
         FileFormatError: A row has another number of fields than the header, or the
             file is not text in that encoding.
     """
+
+    _content = "CSV with a header"
 
     def _read(self, path: Path, encoding: str) -> Iterator[Any]:
         with path.open(encoding=encoding, newline="") as file:

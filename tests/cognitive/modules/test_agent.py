@@ -4,15 +4,13 @@ import copy
 import io
 
 import pytest
+from module_helpers import GOOD, Shop
 
 import afnio
 import afnio.cognitive as cog
-import afnio.cognitive.functional as F
 from afnio import Variable, set_backward_model_client
 from afnio.models import Reply, ToolCall
 from afnio.models.testing import ScriptedModel, feedback, in_tags
-from afnio.optim import TGD
-from afnio.trainer import Trainer
 
 
 def stock(item: str) -> int:
@@ -107,10 +105,6 @@ def test_copies_and_repr():
     assert "stock(item)" in repr(agent)
 
 
-GOOD = "Look up how many of an item are in stock."
-"""What the tool has to be called for the model to use it."""
-
-
 def shopkeeper(messages, *, tools, **_args):
     """Answer as a model that calls a tool only if its description says what for."""
     (tool,) = tools
@@ -123,42 +117,12 @@ def shopkeeper(messages, *, tools, **_args):
     return Reply(None, tool_calls=(call,), stop_reason="tool_use")
 
 
-class Shop(cog.Module):
-    """A tool-using agent that a Trainer can train."""
-
-    def __init__(self, model, optimizer_model):
-        super().__init__()
-        prompt = Variable("Answer with a number. {question}", role="task")
-        messages = [{"role": "user", "content": [prompt]}]
-        tool = cog.Tool(stock, cog.Parameter(stock.__doc__, role="what the tool does"))
-        self.agent = cog.Agent(model, messages, [tool], max_turns=3)
-        self.optimizer_model = optimizer_model
-
-    def training_step(self, batch, batch_idx):
-        questions, golds = batch
-        answers = self.agent(inputs={"question": questions})
-        loss = F.exact_match_evaluator(answers, golds)
-        return {"loss": loss, "accuracy": loss[0].data / len(golds)}
-
-    def configure_optimizers(self):
-        return TGD(self.parameters(), model_client=self.optimizer_model)
-
-
 def test_training_rewrites_a_tools_description(tmp_path):
     """Two epochs: the gradient reaches the description, and the rewrite helps."""
     critic = ScriptedModel(feedback("It does not say that stock is looked up."))
     optimizer = ScriptedModel(in_tags(GOOD))
-    program = Shop(ScriptedModel(shopkeeper), optimizer)
-    batch = (["How many apple", "How many pear"], ["3", "0"])
-    trainer = Trainer(
-        max_epochs=2,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_agent_summary=False,
-        default_root_dir=tmp_path,
-    )
-    with set_backward_model_client(critic):
-        trainer.fit(program, [batch])
+    program = Shop(ScriptedModel(shopkeeper), optimizer, stock)
+    program.learn(critic, tmp_path)
     assert program.agent.tools["stock"].description.data == GOOD
     assert program.agent(inputs={"question": "How many apple"}).data == "3"
     assert len(critic.requests) == 2  # both samples failed, in the first epoch only
@@ -168,7 +132,7 @@ def test_training_rewrites_a_tools_description(tmp_path):
 
 def test_gradients_of_the_agent_by_hand():
     """The same without a Trainer: evaluate, backward, look at the description."""
-    program = Shop(ScriptedModel(shopkeeper), None)
+    program = Shop(ScriptedModel(shopkeeper), None, stock)
     answers = program.agent(inputs={"question": ["How many apple", None]})
     assert answers.data == ["I do not know.", None]
     with set_backward_model_client(ScriptedModel(feedback("Say what it is for."))):

@@ -4,20 +4,17 @@ import json
 import re
 
 import pytest
+from module_helpers import BATCH, GOOD, Shop
 from werkzeug import Response
 
-import afnio.cognitive as cog
 import afnio.cognitive.functional as F
-from afnio import Variable, set_backward_model_client
+from afnio import Variable
 from afnio.models import RetryPolicy, blocks
 from afnio.models.anthropic import Anthropic
 from afnio.models.openai import OpenAI
-from afnio.optim import TGD
-from afnio.trainer import Trainer
 
 pytestmark = pytest.mark.loopback
 
-GOOD = "Look up how many of an item are in stock."
 ASKED_TAG = re.compile(r"^<([\w-]+)>\nthe complete new text\n</", re.MULTILINE)
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
@@ -143,27 +140,6 @@ def question_of(turn):
     return content if isinstance(content, str) else content[0]["text"]
 
 
-class Shop(cog.Module):
-    """A tool-using agent that a Trainer can train."""
-
-    def __init__(self, client):
-        super().__init__()
-        prompt = Variable("Answer with a number. {question}", role="task")
-        tool = cog.Tool(stock, cog.Parameter(stock.__doc__, role="what the tool does"))
-        messages = [{"role": "user", "content": [prompt]}]
-        self.agent = cog.Agent(client, messages, [tool], max_turns=3)
-        self.client = client
-
-    def training_step(self, batch, batch_idx):
-        questions, golds = batch
-        answers = self.agent(inputs={"question": questions})
-        loss = F.exact_match_evaluator(answers, golds)
-        return {"loss": loss, "accuracy": loss[0].data / len(golds)}
-
-    def configure_optimizers(self):
-        return TGD(self.parameters(), model_client=self.client)
-
-
 @pytest.mark.parametrize("kind", [OpenAIServer, AnthropicServer])
 def test_two_epochs_through_the_wire(kind, httpserver, tmp_path):
     """Agent, critic and optimizer speak to one server; the description is learned."""
@@ -178,19 +154,10 @@ def test_two_epochs_through_the_wire(kind, httpserver, tmp_path):
     httpserver.expect_request(server.path).respond_with_handler(respond)
     client = server.client(httpserver, retry=RetryPolicy(base_s=0.0001))
     client.set_price("m", input=1, output=1)
-    program = Shop(client)
-    trainer = Trainer(
-        max_epochs=2,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_agent_summary=False,
-        default_root_dir=tmp_path,
-    )
-    batch = (["How many apple", "How many pear"], ["3", "0"])
+    program = Shop(client, client, stock)
     try:
-        with set_backward_model_client(client):
-            trainer.fit(program, [batch])
-        result = program.agent.run(inputs={"question": batch[0]})
+        program.learn(client, tmp_path)
+        result = program.agent.run(inputs={"question": BATCH[0]})
         assert result.output.data == ["3", "0"]
     finally:
         client.close()

@@ -1,12 +1,12 @@
 """Tests of afnio.cognitive.modules._load and _fits: loading state dicts."""
 
 import copy
-import io
 
 import pytest
+from module_helpers import in_file
 
 import afnio.cognitive as cog
-from afnio import Variable, serialization
+from afnio import Variable
 from afnio.cognitive.parameter import Demonstrations, Parameter
 from afnio.models.testing import ScriptedModel
 from afnio.serialization import SavedFunction
@@ -30,12 +30,6 @@ class Box(cog.Module):
             setattr(self, name, thing)
 
 
-def _in_file(state):
-    file = io.BytesIO()
-    serialization.save(state, file)
-    return serialization.load(io.BytesIO(file.getvalue()))
-
-
 def _messages(*texts):
     return [{"role": "user", "content": [Variable(t)]} for t in texts]
 
@@ -53,7 +47,7 @@ def test_fresh_to_fresh():
     trained, fresh = Agent("learned"), Agent()
     client = ScriptedModel()
     result = fresh.load_state_dict(
-        _in_file(trained.state_dict()),
+        in_file(trained.state_dict()),
         model_clients={"chat.forward_model_client": client},
     )
     assert repr(result) == "<All keys matched successfully>"
@@ -153,7 +147,7 @@ def test_tied_parameters_stay_tied():
     shared = Parameter("x")
     box, target = Box(a=shared, b=shared), Box(a=Parameter("y"))
     target.b = target.a
-    target.load_state_dict(_in_file(box.state_dict()))
+    target.load_state_dict(in_file(box.state_dict()))
     assert target.a is target.b
     assert target.a.data == "x"
 
@@ -178,7 +172,7 @@ def test_parameters_in_chats_are_the_same_objects():
     for assign in (False, True):
         target = agent("old")
         chat = target.chat
-        target.load_state_dict(_in_file(agent("new").state_dict()), assign=assign)
+        target.load_state_dict(in_file(agent("new").state_dict()), assign=assign)
         assert target.chat is chat
         assert chat[0]["content"][0] is target.prompt
         assert target.prompt.data == chat[1]["content"][0].data == "new"
@@ -192,7 +186,7 @@ def test_an_empty_chat_slot_gets_the_saved_chat():
         *_messages("hi"),
     ]
     target = Agent()
-    target.load_state_dict(_in_file(source.state_dict()))
+    target.load_state_dict(in_file(source.state_dict()))
     system, user = target.chat.messages
     assert system["content"][0] is target.prompt
     assert user["content"][0].data == "hi"
@@ -249,7 +243,7 @@ def test_demonstrations_may_change_their_number():
     """How many rows there are is learned, so it may differ."""
     target = Box(demos=Demonstrations())
     target.load_state_dict(
-        _in_file(Box(demos=Demonstrations([["a", "b"]])).state_dict())
+        in_file(Box(demos=Demonstrations([["a", "b"]])).state_dict())
     )
     assert target.demos.rows() == [["a", "b"]]
 
@@ -269,7 +263,7 @@ def _tokens_of(client):
 
 def test_clients_must_be_supplied():
     """MO18: an empty slot names class and key; a client gets the usage back."""
-    state = _in_file(cog.ChatCompletion(_used(7)).state_dict())
+    state = in_file(cog.ChatCompletion(_used(7)).state_dict())
     with pytest.raises(RuntimeError, match=r"ScriptedModel.*forward_model_client"):
         cog.ChatCompletion().load_state_dict(state)
     chat, client = cog.ChatCompletion(), ScriptedModel()
@@ -311,7 +305,7 @@ def test_shared_usage_is_added_once():
     fresh = cog.ModuleList([cog.ChatCompletion(), cog.ChatCompletion()])
     keys = ["0.forward_model_client", "1.forward_model_client"]
     fresh.load_state_dict(
-        _in_file(pair.state_dict()), model_clients=dict.fromkeys(keys, client)
+        in_file(pair.state_dict()), model_clients=dict.fromkeys(keys, client)
     )
     assert _tokens_of(client) == 5
 
@@ -355,7 +349,7 @@ def test_configs_are_replaced_by_copies():
 def test_functions_by_name_are_the_programs_business():
     """A file names functions: a slot keeps its own, an empty one needs it first."""
     source = cog.DeterministicEvaluator(len, "length")
-    state = _in_file(source.state_dict())
+    state = in_file(source.state_dict())
     assert isinstance(state["eval_fn"], SavedFunction)
     target = cog.DeterministicEvaluator(max, "length")
     target.load_state_dict(state)
@@ -370,11 +364,11 @@ def test_functions_by_name_are_the_programs_business():
 
 def test_a_saved_default_function_fits_an_empty_slot():
     """The documented system saved the default reduction; ours needs no other."""
-    state = _in_file({"reduction_fn": sum, "reduction_fn_purpose": Variable("sum")})
+    state = in_file({"reduction_fn": sum, "reduction_fn_purpose": Variable("sum")})
     fresh = cog.ExactMatchEvaluator()
     fresh.load_state_dict(state)
     assert fresh(Variable(["a"]), ["a"])[0].data == 1
-    state = _in_file({"reduction_fn": max})
+    state = in_file({"reduction_fn": max})
     with pytest.raises(RuntimeError, match=r"builtins\.max"):
         cog.ExactMatchEvaluator().load_state_dict(state)
 
@@ -390,7 +384,7 @@ def test_documented_files_load_into_fresh_agents():
     source.chat.completion_args = {"temperature": 0}
     target, client = Agent(), ScriptedModel("ok")
     result = target.load_state_dict(
-        _in_file(source.state_dict(keep_vars=False)),
+        in_file(source.state_dict(keep_vars=False)),
         model_clients={"chat.forward_model_client": client},
     )
     assert repr(result) == "<All keys matched successfully>"

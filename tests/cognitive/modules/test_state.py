@@ -1,14 +1,14 @@
 """Tests of afnio.cognitive.modules._state: what a state dict holds."""
 
-import io
 from collections import OrderedDict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from module_helpers import in_file
 
 import afnio.cognitive as cog
-from afnio import Variable, serialization
+from afnio import Variable
 from afnio.cognitive.parameter import Demonstrations, Parameter
 from afnio.models.testing import ScriptedModel
 
@@ -45,14 +45,7 @@ class Counting(cog.Module):
         self.count = state["count"]
 
 
-def _in_file(state):
-    """Return the state as it comes back from a file."""
-    file = io.BytesIO()
-    serialization.save(state, file)
-    return serialization.load(io.BytesIO(file.getvalue()))
-
-
-direct_or_file = pytest.mark.parametrize("way", [lambda state: state, _in_file])
+direct_or_file = pytest.mark.parametrize("way", [lambda state: state, in_file])
 
 
 def test_keys_and_order():

@@ -56,6 +56,7 @@ def rows(found):
 def test_an_offline_run_read_back(tmp_path, monkeypatch):
     """Metrics have their own steps; facts, prompts and the status are there."""
     monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")  # a thread of its own
     logger = WandbLogger(mode="offline", directory=str(tmp_path))
     with tracking.init("me", "P", name="first", loggers=[logger]) as run:
         run.describe(seeds={"trainer": 5})

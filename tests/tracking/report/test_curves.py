@@ -83,9 +83,34 @@ def test_candidates_of_one_step_are_compared():
     found = read(*many, step(1))
     assert score_chart(*found) is None
     chart = candidate_chart(found[0])
-    assert [x for x, _, _ in rows(chart, "turned down")] == ["0", "1", "3"]
-    assert [x for x, _, _ in rows(chart, "kept")] == ["2"]
+    assert [x for x, _, _ in rows(chart, "turned down")] == ["1", "2", "4"]
+    assert [x for x, _, _ in rows(chart, "kept")] == ["3"]
     assert candidate_chart(read(decision(1), step(1), decision(2), step(2))[0]) is None
+
+
+def test_candidates_that_failed_on_training_samples_stand_apart():
+    """Their scores are of other samples than those of the rest."""
+    reason = "training samples: mean difference -0.500 below +0.000"
+    many = [decision(1, accepted=n == 2, candidate=n) for n in range(3)]
+    checked = decision(1, accepted=False, candidate=3, reason=reason)
+    chart = candidate_chart(read(*many, checked, step(1))[0])
+    assert [x for x, _, _ in rows(chart, "turned down on training samples")] == ["4"]
+    assert [x for x, _, _ in rows(chart, "turned down")] == ["1", "2"]
+
+
+def test_scores_that_were_summed_are_drawn_as_means():
+    """Steps that know the mean score of a sample are compared with the test by it."""
+    events = [look([0, 1, 1, 1])]
+    events[0][1]["metrics"]["test_loss"] = 3.0
+    for number in (1, 2, 3):
+        kind, fields = step(number, loss=4.0)
+        events.append((kind, {**fields, "mean_score": 0.5}))
+        metrics = {"val_loss": 2.0}
+        epoch = {"step": number, "epoch": number, "metrics": metrics}
+        events.append(("epoch", {**epoch, "mean_score": 0.25}))
+    chart = score_chart(*read(*events))
+    assert {y for _, y, _ in rows(chart, "training")} == {"0.5"}
+    assert {y for _, y, _ in rows(chart, "validation")} == {"0.25"}
 
 
 def test_other_metrics_have_charts_of_their_own():

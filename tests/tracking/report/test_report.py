@@ -387,3 +387,24 @@ def test_a_link_in_a_run_does_not_choose_what_is_written(tmp_path):
     (tmp_path / "link.html").symlink_to(outside)
     write_report(run, tmp_path / "link.html")
     assert "<html" in outside.read_text()
+
+
+def test_what_a_judge_said_in_comparison_is_shown(tmp_path):
+    """For what was kept and for what was turned down."""
+    events = [
+        decision(1, candidate=1, rationale="(first: new) The first is clearer."),
+        decision(1, candidate=2, accepted=False, rationale="The second is vague."),
+        step(1),
+    ]
+    text = page_of(write_run(tmp_path / "r", events)).text
+    assert "The first is clearer." in text
+    assert "The second is vague." in text
+
+
+def test_what_a_search_returns_is_no_further_change(tmp_path):
+    """Its last decision says which candidate it is."""
+    kind, fields = decision(2, candidate=1)
+    final = kind, {**fields, "changes": []}
+    events = [decision(1, candidate=1), decision(1, accepted=False), step(1), final]
+    text = " ".join(page_of(write_run(tmp_path / "r", events)).text.split())
+    assert "Changes kept1 of 2 proposed" in text

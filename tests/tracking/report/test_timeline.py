@@ -78,3 +78,11 @@ def test_time_before_a_resumption_does_not_count():
 def test_few_warnings_are_kept():
     """A page with a thousand warnings would say nothing."""
     assert len(read(*[("warning", {"message": "x"})] * 100).warnings) == 20
+
+
+def test_the_last_decision_of_a_search_is_of_the_last_step():
+    """It comes after that step, and changes nothing; others come before theirs."""
+    kind, fields = decision(2)
+    final = kind, {**fields, "changes": [], "candidate": 1}
+    found = read(decision(1), step(1), final)
+    assert [at.step for at in found.decisions] == [1, 1]

@@ -74,7 +74,9 @@ def test_learned_and_copied():
         "instructions",
         "agent.tools.search.description",
     ]
+    assert agent.search_description is agent.agent.tools["search"].description
     twin = copy.deepcopy(agent)
+    assert twin.search_description is not agent.search_description
     assert twin.index is agent.index
     assert twin.agent.tools["search"].fn.__self__ is twin
     with pytest.raises(ValueError, match="k must be"):

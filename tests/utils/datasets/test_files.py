@@ -7,7 +7,7 @@ import pytest
 
 import afnio
 from afnio import Variable
-from afnio.errors import FileFormatError
+from afnio.errors import FileFormatError, MissingFileError
 from afnio.utils.data import DataLoader, find_overlap
 from afnio.utils.datasets import BBHTask, CSVDataset, DatasetNotFoundError, JSONLDataset
 
@@ -100,3 +100,18 @@ def test_csv_names_the_bad_row(tmp_path, row):
     path.write_text(f"q,a\nx,y\n{row}\n")
     with pytest.raises(FileFormatError, match="line 3: expected 2 fields"):
         CSVDataset(path)
+
+
+@pytest.mark.parametrize("kind", [JSONLDataset, CSVDataset])
+def test_a_missing_file_is_named(kind, tmp_path, monkeypatch):
+    """With where a relative path was looked up, and a near name, if there is one."""
+    monkeypatch.chdir(tmp_path)
+    Path("train.data").write_text("")
+    with pytest.raises(MissingFileError, match=r"train.date \(seen from ") as caught:
+        kind("train.date")
+    assert isinstance(caught.value, FileNotFoundError)
+    Path("rows.jsonl").write_text("")
+    with pytest.raises(MissingFileError, match=r"did you mean 'rows.jsonl'\."):
+        kind("row.jsonl")
+    with pytest.raises(MissingFileError, match="its folder does not exist"):
+        kind(tmp_path / "none" / "rows.jsonl")
