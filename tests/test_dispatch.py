@@ -619,8 +619,8 @@ class TestUserFunctions:
             finish.wait()
 
         slow_one = later(slow)
-        queued = [later(seen.append) for _ in range(5)]
         begun.wait()
+        queued = [later(seen.append) for _ in range(5)]
         _dispatch.cancel_pending("enough")
         finish.set()
         for value in (slow_one, *queued):
