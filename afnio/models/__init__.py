@@ -12,6 +12,7 @@ from afnio.models._batch import batch
 from afnio.models._batch_jobs import BatchWarning
 from afnio.models._budget import Budget, set_budget
 from afnio.models._cache import CacheWarning, ReplyCache, use_cache
+from afnio.models._chat_client import ChatClient
 from afnio.models._limits import Limits
 from afnio.models._messages import Reply, Request, ToolCall
 from afnio.models._observe import CallEvent, observe
@@ -60,6 +61,7 @@ __all__ = [
     "Budget",
     "CacheWarning",
     "CallEvent",
+    "ChatClient",
     "ChatCompletionModel",
     "EmbeddingModel",
     "Limits",
