@@ -31,6 +31,10 @@ EDIT_SCHEMA: Final = object_schema(
 )
 """The response format that `Patch` asks for."""
 
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+_SAYS: Final = 3
+"""Words from which a line says something by itself, so that once is enough."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -114,9 +118,16 @@ def _added(text: str, after: str, new: str) -> str:
     end = len(text.rstrip()) if not after else _place(text, after)[1]
     rest = text[end:]
     new = _breaks_like(text, new.strip("\r\n"))
+    if len(_WORD.findall(new)) >= _SAYS and _is_line_of(text, new):
+        raise RewriteRefused(f"the text says {shorten(new, 60)!r} already.")
     if after and rest and not rest.startswith(("\n", "\r\n")):
         return f"{text[:end]}{'' if new.startswith(' ') else ' '}{new}{rest}"
     return f"{text[:end]}{_break_of(text)}{new}{rest}"
+
+
+def _is_line_of(text: str, new: str) -> bool:
+    words = new.casefold().split()
+    return any(line.casefold().split() == words for line in text.splitlines())
 
 
 def _place(text: str, quote: str) -> tuple[int, int]:

@@ -52,12 +52,13 @@ def finalists(
 ) -> list[Candidate]:
     """Return who takes part: the start first, then the others from old to new.
 
-    Those are what is installed, and the best by their scores, ``top`` in all.
+    Those are what is installed, and the best by their scores, ``top`` in all; of equals
+    the shortest.
     """
 
-    def rank(one: Candidate) -> tuple[bool, float, int]:
+    def rank(one: Candidate) -> tuple[bool, float, int, int]:
         mean = float("-inf") if one.mean is None else one.mean
-        return (one.values == installed.values, mean, one.number)
+        return (one.values == installed.values, mean, *_order(one))
 
     start = min(candidates, key=lambda one: one.number)
     chosen = sorted(candidates, key=rank, reverse=True)
@@ -67,6 +68,15 @@ def finalists(
             found.setdefault(repr(one.values), one)
     kept = list(found.values())[:top]
     return [start, *sorted(kept, key=lambda one: one.number)]
+
+
+def _size(one: Candidate) -> int:
+    return sum(len(str(value)) for value in one.values)
+
+
+def _order(one: Candidate) -> tuple[int, int]:
+    """Return what decides between equals: the shorter one, then the newer one."""
+    return (-_size(one), one.number)
 
 
 def standing(start: Runner, other: Runner, rivals: int, alpha: float) -> Decision:
@@ -125,7 +135,7 @@ async def decided(trials: Trials, runners: Sequence[Runner], alpha: float) -> Ve
     totals = [math.fsum(row) for row in rows]
     best = max(
         zip(totals, others, strict=True),
-        key=lambda item: (round(item[0], 9), item[1].candidate.number),
+        key=lambda item: (round(item[0], 9), *_order(item[1].candidate)),
     )[1]
     decision = standing(start, best, len(others), alpha)
     while not decision.accepted and decision.difference > 0 and len(best.draws) < DRAWS:

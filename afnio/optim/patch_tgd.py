@@ -1,4 +1,4 @@
-"""PatchTGD: textual gradient descent by small edits, each kept only if it helps."""
+"""PatchTGD: textual gradient descent by small edits, each of them tested."""
 
 from __future__ import annotations
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from afnio.errors import RewriteRefused
 from afnio.optim._edits import Edit, apply_edits, parse_edits
 
 TEXT = 'You help customers.\nBe kind. Be brief.\nReply with JSON: {"a": 1}'
+
+
+lines = str.splitlines
 
 
 def edited(text, *edits, limit=9):
@@ -137,6 +140,7 @@ def test_any_text_arrives_as_it_was_meant(current, new):
         return
     [edit] = parse_edits(reply)
     assert edit.text == new
+    assume(new.casefold().split() not in [x.casefold().split() for x in lines(current)])
     text, _ = apply_edits(current, [edit], 1)
     assert text.startswith(current.rstrip())
     flat = "".join(new.strip("\r\n").splitlines())
@@ -158,3 +162,15 @@ def test_a_replacement_leaves_everything_else(current, data):
         return
     place = current.find(quote)
     assert text == current[:place] + "NEW" + current[place + len(quote) :]
+
+
+def test_what_the_text_says_already_is_not_added():
+    """Models propose a rule again that is there; short lines may be part of a form."""
+    text = "Head.\n- Use their name.\n}"
+    with pytest.raises(RewriteRefused, match=r"says .* already"):
+        apply_edits(text, [Edit("add", "", "- use Their name.")], 4)
+    found, note = apply_edits(
+        text, [Edit("add", "", "- Use their name."), Edit("add", "", "}")], 4
+    )
+    assert found == f"{text}\n}}"
+    assert "left out: edit 1" in note

@@ -20,6 +20,7 @@ from afnio.errors import (
 )
 from afnio.models import Budget
 from afnio.models.testing import ScriptedModel
+from afnio.models.testing import edits as edits_of
 from afnio.optim import (
     GEPA,
     TGD,
@@ -35,6 +36,8 @@ from afnio.optim.gates import Always, Improve, Race
 from afnio.optim.memory import RejectedEdits
 from afnio.optim.pools import BestSeen, Current
 from afnio.optim.proposers import Patch, Rewrite
+
+REMARKS = ["Please be careful.", "Please take care.", "Please mind everything."]
 
 
 @pytest.fixture(autouse=True)
@@ -411,6 +414,24 @@ def test_the_return_rule_draws_again():
     assert record.reason == "better than the start on 1 fresh draw (p = 0.0391 of 2)"
     assert record.candidate_scores == (1,) * 7 + (0,)
     assert record.parent_scores == (0,) * 7 + (1,)
+
+
+def test_of_equals_the_shortest_is_returned():
+    """Ties let a search drift; what it has gathered on the way is left behind."""
+    prompt = param("Start.", "f")
+    model = ScriptedModel([edits_of("Good rule."), *map(edits_of, REMARKS)])
+
+    def closure():
+        return [float("Good" in prompt.data)] * 8
+
+    closure.parameters = [prompt]
+    opt = PatchTGD([prompt], model, proposals=1, prune=False)
+    for _ in range(4):
+        prompt.append_grad(Variable("Say more."))
+        opt.step(closure)
+    assert prompt.data == "\n".join(["Start.", "Good rule.", *REMARKS])
+    opt.finish(closure)
+    assert prompt.data == "Start.\nGood rule."
 
 
 def test_the_return_rule_can_return_the_start():
