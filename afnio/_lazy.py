@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +20,8 @@ def attach(
 
     def find(name: str) -> Any:
         if name not in names:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            hint = _hint(name, listing())
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
         module, _, attribute = names[name].partition(":")
         value = import_module(module)
         value = getattr(value, attribute) if attribute else value
@@ -31,3 +32,13 @@ def attach(
         return sorted({*vars(sys.modules[package]), *names})
 
     return find, listing
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    """Return what is meant by a mistyped name, to end an error; else nothing."""
+    if name.startswith("_"):  # asked for by tools, and not shown to anybody
+        return ""
+    import difflib  # slow to import, and needed only to word an error
+
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -104,6 +104,7 @@ def load(f: File, *, max_bytes: int = MAX_BYTES) -> Any:
         max_bytes: Refuse files that hold more, before the memory is used.
 
     Raises:
+        MissingFileError: There is no such file.
         FileFormatError: The file is foreign, damaged, too large, from a newer afnio, or
             holds a type that is not registered.
         NotAnArchiveError: It is neither a ZIP archive nor JSON; also a

@@ -908,10 +908,11 @@ class TestProcesses:
         """A child starts its own loop; what was pending before says so."""
         out = run_python(
             """
-            import asyncio, os
+            import asyncio, os, warnings
             from afnio import Variable
             from afnio._home import home
             from afnio.autodiff.function import Op
+            warnings.simplefilter("ignore")  # Python warns of any fork with threads
             event = asyncio.Event()
             class Wait(Op):
                 @staticmethod

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import afnio
 from afnio._state.format import MAX_DEPTH
-from afnio.errors import InputTypeError, InputValueError, StateError
+from afnio.errors import InputTypeError, InputValueError, MissingFileError, StateError
 from afnio.serialization import (
     FileObjectError,
     SavedFunction,
@@ -374,3 +374,9 @@ def test_stream_is_read_from_where_it_stands():
     file = io.BytesIO(b"head" + dumped("x"))
     file.seek(4)
     assert load(file) == "x"
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """As everywhere else; also a FileNotFoundError."""
+    with pytest.raises(MissingFileError, match=r"there is no file .*nope\.json"):
+        afnio.load(tmp_path / "nope.json")

@@ -17,7 +17,7 @@ from afnio._files import write_atomic
 from afnio._state.format import FORMAT, MEMBER, VERSION
 from afnio._state.text import read_json, write_json
 from afnio._text import shorten
-from afnio.errors import FileFormatError, InputTypeError
+from afnio.errors import FileFormatError, InputTypeError, MissingFileError
 
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 """Always the same, so that equal states give equal files."""
@@ -90,9 +90,20 @@ def unpack(payload: bytes, max_bytes: int) -> dict[str, Any]:
         text, name = read_member(payload, MEMBER, max_bytes), MEMBER
     document = read_json(text, name)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise FileFormatError(f"the file is not one of afnio's: {name} is foreign.")
+        raise FileFormatError(_foreign(document, name))
     _check_version(document)
     return document
+
+
+def _foreign(document: Any, name: str) -> str:
+    """Say what a file is that `save` has not written; afnio names its others."""
+    kind = document.get("format") if isinstance(document, dict) else None
+    if isinstance(kind, str) and kind.startswith("afnio."):
+        return (
+            "the file is not one that afnio.save or a Trainer wrote: its format is "
+            f"{shorten(kind)!r}. Pass a checkpoint, or a saved state."
+        )
+    return f"the file is not one of afnio's: {name} is foreign."
 
 
 def _check_version(document: dict[str, Any]) -> None:
@@ -178,8 +189,13 @@ def write_file(f: File, payload: bytes) -> None:
 def read_file(f: File, max_bytes: int) -> bytes:
     """Read a path, which is closed again, or a binary file object to its end."""
     if isinstance(f, (str, os.PathLike)):
-        with Path(f).open("rb") as file:
-            content = file.read(max_bytes + 1)
+        try:
+            with Path(f).open("rb") as file:
+                content = file.read(max_bytes + 1)
+        except FileNotFoundError as error:
+            raise MissingFileError(
+                f"there is no file {os.fspath(f)}; looked for it from {Path.cwd()}."
+            ) from error
     else:
         content = _method(f, "read")(max_bytes + 1)
     if not isinstance(content, bytes):

@@ -139,7 +139,8 @@ def exits() -> Iterator[None]:
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except KeyboardInterrupt as stop:
-        say(f"afnio: stopped. {stop}".rstrip())
+        told = str(stop).startswith("stopped ")  # as a Trainer says it
+        say(f"afnio: {stop}" if told else f"afnio: stopped. {stop}".rstrip())
         raise typer.Exit(ExitCode.INTERRUPTED) from stop
     except BrokenPipeError as error:
         # what is left must go somewhere, or Python complains when it ends

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from afnio._terminal import printable
-from afnio.cli._command import ExitCode, command, print_json
+from afnio._text import shorten
+from afnio.cli._command import ExitCode, command, print_json, say
 from afnio.cli._eval_options import HowOptions, MustOptions, ShowOptions
 from afnio.cli._load import load_data, load_object, load_program
 from afnio.cli._settings import ModelOptions
@@ -123,9 +125,9 @@ def evaluated(
     from afnio import evaluation
 
     program, arguments = load_program(spec, client)
-    has_state = how.state is not None and use_state
+    name = spec
     if how.state is not None and use_state:
-        _load_state(program, spec, how.state)
+        name = f"{spec} with {_load_state(program, spec, how.state)}"
     evaluator: Any = how.evaluator
     if evaluator is not None and ":" in evaluator:
         evaluator = load_object(evaluator)
@@ -139,12 +141,13 @@ def evaluated(
             fields=how.input or None,
             arguments=arguments,
             concurrency=how.concurrency,
-            name=f"{spec} with {how.state}" if has_state else spec,
+            name=name,
             on_sample=on_sample,
         )
 
 
-def _load_state(program: Any, spec: str, name: str) -> None:
+def _load_state(program: Any, spec: str, name: str) -> Path:
+    """Load a state; return its file, since what a name means may change."""
     from afnio.cli._runs import find_state
     from afnio.cognitive import Module
 
@@ -152,7 +155,11 @@ def _load_state(program: Any, spec: str, name: str) -> None:
         raise InputTypeError(
             f"--state: {spec} is {type(program).__name__}; only a Module has a state."
         )
-    program.load_state_dict(find_state(name)[1])
+    path, state = find_state(name)
+    program.load_state_dict(state)
+    if str(path) != name:
+        say(f"afnio: --state {shorten(name)} is {path}")
+    return path
 
 
 @contextmanager

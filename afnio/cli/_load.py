@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -70,11 +71,30 @@ def _from_file(path: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     _put_first(path.parent)
     try:
-        spec.loader.exec_module(module)
+        with _exit_refused(path.name):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+@contextmanager
+def _exit_refused(name: str) -> Iterator[None]:
+    """Say what it means that a file ends the program while it is loaded.
+
+    Raises:
+        InputValueError: It called ``sys.exit``, as ``argparse`` does.
+    """
+    try:
+        yield
+    except SystemExit as stop:
+        raise InputValueError(
+            f"{shorten(name)} exited while it was loaded ({stop.code!r}): it is a "
+            "script. Put what it does when it is started under if __name__ == "
+            "'__main__':, so that a program in it can be named; or use `afnio run` (or "
+            "`afnio plan`) with the script and its arguments."
+        ) from stop
 
 
 def _refuse_namesakes(folder: Path) -> None:
@@ -110,7 +130,8 @@ def _imported(name: str) -> ModuleType:
             "FILE.py:NAME or package.module:NAME."
         )
     try:
-        return importlib.import_module(name)
+        with _exit_refused(name):
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise InputValueError(

@@ -15,6 +15,7 @@ from collections.abc import (
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from typing import Any, NamedTuple, Protocol, Unpack
 
 from afnio._dispatch import call_user, on_loop, run_sync
@@ -31,7 +32,7 @@ from afnio.evaluation._scoring import DEFAULT, Evaluator, Scorer, as_number
 from afnio.evaluation._usage import Meter
 from afnio.models import call_role, observe
 from afnio.trainer._evaluate import settle
-from afnio.trainer._hooks import call_step, evaluating, has
+from afnio.trainer._hooks import call_step, evaluating, form_note, has
 from afnio.trainer._samples import sample_keys
 from afnio.trainer._steps import parse_output
 from afnio.utils.data.dataloader import default_collate
@@ -85,9 +86,19 @@ async def aevaluate(
     """Await what `evaluate` does."""
     chosen = options_from(options)
     job = _job(program, evaluator, chosen)
+    _check_data(data)
+    return await on_loop(_evaluate(job, data, chosen))
+
+
+def _check_data(data: Any) -> None:
+    if isinstance(data, (str, bytes, PathLike)):
+        reader = "CSVDataset" if str(data).endswith(".csv") else "JSONLDataset"
+        raise InputTypeError(
+            f"data is {describe(data)}, expected a list of samples; read a file first, "
+            f"such as with afnio.utils.datasets.{reader}(path)."
+        )
     if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
         raise InputTypeError(f"data is {describe(data)}; expected a list of samples.")
-    return await on_loop(_evaluate(job, data, chosen))
 
 
 class Work(NamedTuple):
@@ -158,6 +169,10 @@ class _StepJob:
     """Asks the program's own ``test_step``."""
 
     def __init__(self, program: Module, options: Options) -> None:
+        if options.fields is not None:
+            raise _not_used(program, "--input", f"fields={options.fields!r}")
+        if options.target not in (None, Options().target):
+            raise _not_used(program, "--target", f"target={options.target!r}")
         self.program = program
         self._columns = Columns(options.target)
 
@@ -181,7 +196,9 @@ class _StepJob:
             return found
         if taken_apart and isinstance(error, Exception):
             raise batch.mistaken(f"failed ({error_text(error)})") from error
-        raise error
+        note = form_note(error, self.program, "test_step", batch)
+        result = failed(result, error)
+        return replace(result, error=f"{result.error}\n  {note}") if note else result
 
     async def _ask(self, batch: Any, result: SampleResult) -> SampleResult:
         raw = await call_step(self.program.test_step, batch, result.index)
@@ -196,6 +213,15 @@ class _StepJob:
             answer, target = plain(only.output), plain(only.target)
             result, score = replace(result, output=answer, target=target), only.score
         return replace(result, score=as_number(score), explanation=words)
+
+
+def _not_used(program: Module, option: str, given: str) -> InputValueError:
+    return InputValueError(
+        f"{given} (afnio eval: {option}) would not be used, since "
+        f"{type(program).__name__} scores itself in its test_step. Leave it out, or "
+        "name an evaluator that is to judge instead, such as evaluator='exact_match' "
+        "(afnio eval: -e exact_match)."
+    )
 
 
 def _key(sample: Any, index: int) -> str:

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from afnio.errors import FileFormatError
+from afnio.models import _sqlite
 from afnio.models._codec import decode_reply, encode_reply
 from afnio.models._messages import Reply
 from afnio.models._usage import Usage
 
 _APPLICATION_ID: Final = 0x61666261  # "afba"
-_BUSY_S: Final = 30.0
 _JOBS: Final = """CREATE TABLE jobs (
     token TEXT PRIMARY KEY, endpoint TEXT NOT NULL, job TEXT, created REAL NOT NULL)"""
 _ITEMS: Final = """CREATE TABLE items (
@@ -165,9 +165,7 @@ class BatchStore:
         """Return this process's connection; a forked child opens its own."""
         if self._open is None or self._open[0] != os.getpid():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_S, check_same_thread=False
-            )
+            connection = _sqlite.connect(self.path)
             try:
                 _prepare(connection, self.path)
             except sqlite3.DatabaseError as error:

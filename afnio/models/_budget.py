@@ -18,6 +18,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
 
+from afnio._hints import hinted
 from afnio.errors import BudgetError, InputTypeError, InputValueError
 from afnio.models._amounts import NOTHING, Amount, Worst
 from afnio.models._checks import check_number
@@ -36,6 +37,7 @@ class _Queue:
     length: int = 0
 
 
+@hinted(cost="usd", dollars="usd", max_calls="calls", max_cost="usd")
 class Budget:
     """A limit on what calls of all roles may cost together.
 

@@ -52,6 +52,8 @@ CacheMode = Literal["off", "read-write", "record", "replay"]
 _SEARCHED: Final = 2000
 """Newest entries searched for the nearest one when a replay misses."""
 
+_RECORD: Final = "mode='record' (afnio: --cache record)"
+
 _SHOWN: Final = 6
 """Differences listed when a replay misses."""
 
@@ -207,14 +209,14 @@ class ReplyCache:
         closest = nearest(key.document, self._documents())
         if closest is None:
             return ReplayMissError(
-                f"{self.path} holds no recording at all; record one with mode='record'."
+                f"{self.path} holds no recording at all; record one with {_RECORD}."
             )
         found = differences(key.document, closest)
         more = f"\n    … and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         return ReplayMissError(
             f"{self.path} has no recording of this call. The nearest one differs in:\n"
             + "\n".join(f"    {line}" for line in found[:_SHOWN])
-            + f"{more}\n  fix: record again with mode='record', or undo the change."
+            + f"{more}\n  fix: record again with {_RECORD}, or undo the change."
         )
 
     def _documents(self) -> Iterator[str]:
@@ -270,7 +272,7 @@ def _connect(path: Path, mode: CacheMode) -> sqlite3.Connection:
         return open_for_reading(path)
     except MissingFileError as error:
         raise ReplayMissError(
-            f"there is no recording at {path}; record one with mode='record'."
+            f"there is no recording at {path}; record one with {_RECORD}."
         ) from error
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from afnio.errors import AfnioError, FileFormatError, MissingFileError, StateError
+from afnio.models import _sqlite
 
 _APPLICATION_ID: Final = 0x41464E43  # "AFNC"
 _VERSION: Final = 2
-_BUSY_S: Final = 30.0
 _PRIMARY: Final = 0xFF
 """The part of SQLite's extended error codes that tells the kind."""
 
@@ -67,9 +67,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 def _connect(path: Path, address: str, *, uri: bool = False) -> sqlite3.Connection:
     try:
-        return sqlite3.connect(
-            address, uri=uri, timeout=_BUSY_S, check_same_thread=False
-        )
+        return _sqlite.connect(address, uri=uri)
     except sqlite3.OperationalError as error:
         raise unusable(path, error) from error
 

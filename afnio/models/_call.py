@@ -49,6 +49,12 @@ _BYTES_PER_TOKEN: Final = 4
 _NOTHING: Final = Decimal(0)
 
 
+def asks_nobody() -> bool:
+    """Whether no call is sent here: a plan is made, or recordings are replayed."""
+    cache = active_cache()
+    return active_plan() is not None or (cache is not None and cache.mode == "replay")
+
+
 async def call(
     client: BaseModel,
     request: Request,
@@ -272,7 +278,12 @@ async def _limited(client: BaseModel, request: Request, send: Send) -> Reply:
     """Try, and try again, each attempt in a slot of the endpoint's limiter."""
     if not is_batched(client, request):  # waiting for a batch takes no slot
         send = _slotted(client, request, send)
-    return await with_retries(partial(send, request), client._retry, label=request.role)
+    return await with_retries(
+        partial(send, request),
+        client._retry,
+        label=request.role,
+        endpoint=client.endpoint,
+    )
 
 
 def _slotted(client: BaseModel, request: Request, send: Send) -> Send:

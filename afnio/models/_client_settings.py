@@ -149,6 +149,14 @@ def checked_key(who: str, key: Any, source: str) -> Any:
     )
 
 
+def no_key(who: str, variable: str) -> AuthError:
+    """Return the error for a client without a key."""
+    return AuthError(
+        f"{who} has no API key: pass api_key=… or set {variable}. A server of your own "
+        "(base_url=…) needs none."
+    )
+
+
 def checked_url(url: str, source: str) -> str:
     """Return an address without a slash at its end.
 

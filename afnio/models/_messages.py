@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError
+from afnio.models._known_args import ROLES, check_names, check_role
 from afnio.models._usage import Usage
 from afnio.models.blocks import PROVIDER, ContentBlockError, check_keys
 
@@ -112,9 +113,10 @@ def check_arguments(args: Mapping[str, Any]) -> None:
     """Raise if arguments of a call, or of its ``extra_body``, cannot be meant.
 
     Raises:
-        InputTypeError: One is of another kind.
+        InputTypeError: One is of another kind, or nearly has a known name.
         InputValueError: Several replies are asked for.
     """
+    check_names(args)
     for name in ("extra_body", "extra_headers", "extra_query"):
         value = args.get(name)
         if value is not None and not isinstance(value, Mapping):
@@ -159,6 +161,8 @@ def checked(messages: Any) -> tuple[Message, ...]:
                 f"messages[{index}] is not a message; expected a dict with 'role' and "
                 "'content'."
             )
+        if type(message["role"]) is not str or message["role"] not in ROLES:
+            check_role(index, message["role"])
     return tuple(_checked(message, index) for index, message in enumerate(messages))
 
 

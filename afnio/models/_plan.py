@@ -245,10 +245,11 @@ def plan(
     The number of calls is exact as far as it does not depend on replies: stand-ins are
     wrong answers, so a critic is asked about every sample; replies are taken to be
     usable at the first attempt; what runs only after a success may be missing. Where an
-    optimizer tries candidates the number is an estimate, mostly too high: every rewrite
-    is taken to be new and usable, and at equal scores it passes every gate, so that no
-    evaluation stops early. Input tokens are counted in bytes: at most one token per
-    byte, likely one for four.
+    optimizer tries candidates the number is an estimate (of runs that were measured,
+    0.86 to 3 times the calls made): every rewrite is taken to be new and usable, and at
+    equal scores it passes every gate, so that no evaluation stops early.
+
+    Input tokens are counted in bytes: at most one token per byte, likely one for four.
     Replies have at most ``max_tokens`` (or the client's ``default_max_tokens``), and
     likely ``reply_tokens``; prompts that quote earlier replies are as long as that.
 

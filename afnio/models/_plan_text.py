@@ -18,8 +18,8 @@ _NOTE: Final = (
     "Nothing was sent."
 )
 _ESTIMATE: Final = (
-    "If an optimizer tries candidates, the number of calls is an estimate, mostly too "
-    "high:\nas if each candidate were evaluated to the end. A budget caps the real run."
+    "If an optimizer tries candidates, the number of calls is an estimate: plans of\n"
+    "runs that were measured had 0.86 to 3 times the calls made. A budget caps the run."
 )
 _CENT: Final = 0.01
 

@@ -14,9 +14,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from afnio._warn import warn
 from afnio.errors import (
     AuthError,
     BadRequestError,
+    ConnectionFailedError,
     InputTypeError,
     ModelError,
     ModelTimeoutError,
@@ -52,6 +54,9 @@ _SERVER_ERROR: Final = 500
 
 _NOTICEABLE_S: Final = 5.0
 """Waiting that a user wants explained: retries beyond it are logged as information."""
+
+_TELLING_ATTEMPT: Final = 2
+"""The failed attempt that a user hears of; a single failure is cured in a moment."""
 
 _jitter: Final = random.SystemRandom().random
 """Apart from the generators that programs seed: neither shifts the other."""
@@ -137,9 +142,16 @@ class RetryPolicy:
 
 
 async def with_retries(
-    attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, *, label: str = "call"
+    attempt: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    *,
+    label: str = "call",
+    endpoint: str | None = None,
 ) -> T:
     """Await ``attempt()``, again after retryable errors, as ``policy`` says.
+
+    If the endpoint cannot be reached twice in a row, a warning says so: waiting in
+    silence looks like a program that hangs.
 
     Raises:
         ModelError: The last error, with a note on how often it was tried.
@@ -156,10 +168,10 @@ async def with_retries(
             raise failed.pop()
         return await attempt()
 
-    return await _retrying(policy, label)(next_attempt)
+    return await _retrying(policy, label, endpoint)(next_attempt)
 
 
-def _retrying(policy: RetryPolicy, label: str) -> AsyncRetrying:
+def _retrying(policy: RetryPolicy, label: str, endpoint: str | None) -> AsyncRetrying:
     from tenacity import AsyncRetrying, retry_if_exception
 
     def error_of(state: RetryCallState) -> BaseException | None:
@@ -174,6 +186,12 @@ def _retrying(policy: RetryPolicy, label: str) -> AsyncRetrying:
         return last
 
     def tell(state: RetryCallState) -> None:
+        unreachable = isinstance(error_of(state), ConnectionFailedError)
+        if unreachable and state.attempt_number == _TELLING_ATTEMPT:
+            warn(
+                f"{endpoint or 'the model'} could not be reached; trying again "
+                f"(max_retries={policy.max_retries})."
+            )
         is_long = state.idle_for + state.upcoming_sleep >= _NOTICEABLE_S
         _log.log(
             logging.INFO if is_long else logging.DEBUG,

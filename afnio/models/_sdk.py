@@ -16,13 +16,9 @@ from importlib import import_module
 from typing import Any, ClassVar, Final, TypeVar, Unpack
 
 from afnio._dispatch import in_thread
-from afnio.errors import (
-    AuthError,
-    InputValueError,
-    MissingExtraError,
-    ModelTimeoutError,
-)
+from afnio.errors import InputValueError, MissingExtraError, ModelTimeoutError
 from afnio.models._answers import Answer, TakeEvent, read_body, request_id, take_event
+from afnio.models._call import asks_nobody
 from afnio.models._client_settings import (
     SdkOptions,
     check_settings,
@@ -30,6 +26,7 @@ from afnio.models._client_settings import (
     checked_key,
     checked_url,
     is_self_hosted,
+    no_key,
     query_of,
     secrets_of,
     split_login,
@@ -93,7 +90,7 @@ class SdkModel(ChatCompletionModel):
 
     Raises:
         AuthError: There is no key, neither given nor in the environment, or it holds
-            what no key does.
+            what no key does. Under a `plan` or a replay none is needed.
         InputTypeError: A setting is of another kind, or there is no such setting.
         InputValueError: The address is no URL, or a number is too small.
     """
@@ -177,10 +174,9 @@ class SdkModel(ChatCompletionModel):
             return checked_key(who, key, self._key_variable)
         if self._base_url != self._default_url:
             return _DUMMY_KEY
-        raise AuthError(
-            f"{type(self).__name__} has no API key: pass api_key=… or set "
-            f"{self._key_variable}. A server of your own (base_url=…) needs none."
-        )
+        if asks_nobody():
+            return ""  # no key, and no error before something is to be sent
+        raise no_key(who, self._key_variable)
 
     def _describe(self, options: SdkOptions) -> dict[str, Any]:
         """Return the settings as JSON data, with digests for what may be secret."""
@@ -209,7 +205,8 @@ class SdkModel(ChatCompletionModel):
 
     def _connect(self) -> Any:
         make = getattr(import_module(self._package), self._sdk_class)
-        key = self._key.reveal()
+        if (key := self._key.reveal()) == "":
+            raise no_key(type(self).__name__, self._key_variable)
         options = dict(self._options.reveal())
         if key is not None:
             options["api_key"] = key

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from afnio._text import closest, shorten
 from afnio.errors import InputTypeError, InputValueError
 from afnio.models._chat_client import ChatClient
+
+_FOREIGN: Final[Mapping[str, str]] = {
+    "engine": "model_client is the client that proposes.",
+    "gradient_memory": "momentum of TGD is how many steps are remembered.",
+    "learning_rate": "edit_lr of PatchTGD limits the edits of a step.",
+    "llm": "model_client is the client that proposes.",
+    "lm": "model_client is the client that proposes.",
+    "lr": "edit_lr of PatchTGD limits the edits of a step.",
+    "parameters": "params is their name.",
+    "prompt_model": "model_client is the client that proposes.",
+    "reflection_lm": "model_client is the client that proposes.",
+    "verbose": "every decision is in history of the optimizer.",
+}
+"""Options of other libraries that no completion has, and what to use instead."""
+
+_TGD_ONLY: Final = ("inputs", "messages", "momentum")
 
 
 def require_int(name: str, value: Any, least: int) -> int:
@@ -101,3 +118,28 @@ def require_part(name: str, value: Any, kind: type, needs: str) -> None:
         raise InputTypeError(
             f"{name} must have {needs}, got {type(value).__name__}: {shorten(value)}."
         )
+
+
+def check_completion_args(kind: type, args: Mapping[str, Any]) -> None:
+    """Raise if an argument of completions is meant to be an option of an optimizer.
+
+    Raises:
+        InputTypeError: It is a client of a model.
+        InputValueError: It is spelled nearly like an option, or is one of `TGD`'s or of
+            another library.
+    """
+    import difflib  # slow to import, and needed only here
+
+    known = list(inspect.signature(kind).parameters)
+    for name, value in args.items():
+        if callable(getattr(value, "agenerate", None)):
+            raise InputTypeError(
+                f"{name} of {kind.__name__} is a {type(value).__name__}; pass the "
+                "client as model_client=…; model=… is a model's name, as text."
+            )
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if near or name in _TGD_ONLY:
+            hint = f"did you mean {near[0]!r}?" if near else "TGD has it."
+        elif (hint := _FOREIGN.get(name, "")) == "":
+            continue
+        raise InputValueError(f"{kind.__name__} has no option {name!r}; {hint}")

@@ -44,7 +44,6 @@ first two.
 
 from __future__ import annotations
 
-import inspect
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
@@ -52,9 +51,14 @@ from typing import Any, ClassVar, TypeAlias
 from afnio._dispatch import on_loop, run_sync
 from afnio._text import shorten
 from afnio._variable import Variable
-from afnio.errors import InputTypeError, InputValueError, StateError
+from afnio.errors import InputTypeError, StateError
 from afnio.optim._ask_tell import AskTell
-from afnio.optim._checks import require_int, require_number, require_part
+from afnio.optim._checks import (
+    check_completion_args,
+    require_int,
+    require_number,
+    require_part,
+)
 from afnio.optim._demos import rng_from, rng_state
 from afnio.optim._finish import Runner, Verdict, decided, finalists
 from afnio.optim._ledger import Ledger
@@ -114,7 +118,7 @@ class Search(AskTell):
         **completion_args: Any,
     ) -> None:
         require_part("parts", parts, Parts, "the type optim.Parts")
-        _refuse_options(type(self), completion_args)
+        check_completion_args(type(self), completion_args)
         self.parts = parts
         self.options = RewriteOptions() if options is None else options
         require_part("options", self.options, RewriteOptions, "type RewriteOptions")
@@ -230,10 +234,11 @@ class Search(AskTell):
         Call it at the end; a `Trainer` does so by itself. A candidate that was chosen
         because of its scores has been lucky with them. So the ``top`` ones, what the
         parameters hold, and what the search started from are evaluated once more. The
-        best of them is installed if it is better than the start with confidence
-        (one-sided sign test over samples, mid-p, times the number of candidates); if
-        that is not clear, these two are evaluated up to twice more. What stays unclear
-        is decided for the start: no gain is claimed that is not there.
+        best of them, of equals the shortest, is installed if it is better than the
+        start with confidence (one-sided sign test over samples, mid-p, times the number
+        of candidates); if that is not clear, these two are evaluated up to twice more.
+        What stays unclear is decided for the start: no gain is claimed that is not
+        there.
 
         Args:
             closure: As for ``step``.
@@ -319,19 +324,3 @@ class Search(AskTell):
         self._ledger = Ledger(saved["calls"])
         self._finished_at = saved.get("finished_at")
         self._pending = saved.get("pending")
-
-
-def _refuse_options(kind: type, completion_args: Mapping[str, Any]) -> None:
-    """Raise if an argument of completions is meant to be an option.
-
-    Raises:
-        InputValueError: It is spelled nearly like one, or is one of `TGD`'s.
-    """
-    import difflib  # slow to import, and needed only here
-
-    known = list(inspect.signature(kind).parameters)
-    for name in completion_args:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-        if near or name in ("messages", "inputs", "momentum"):
-            hint = f"did you mean {near[0]!r}?" if near else "TGD has it."
-            raise InputValueError(f"{kind.__name__} has no option {name!r}; {hint}")

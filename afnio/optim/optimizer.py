@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias
 
 from afnio._dispatch import call_user, on_loop, run_sync
+from afnio._hints import hinted
 from afnio._variable import Variable
 from afnio._warn import warn
 from afnio.autodiff.graph import RemovableHandle
@@ -87,6 +88,8 @@ class Optimizer:
         if "step" in cls.__dict__:
             cls._overrides_step = True
             cls.step = _entered(cls.step)  # type: ignore[method-assign]
+        if "__init__" in cls.__dict__:
+            hinted(parameters="params", engine="model_client")(cls)
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, Any]) -> None:
         self.defaults: dict[str, Any] = dict(defaults)

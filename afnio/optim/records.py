@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = ["Change", "StepRecord", "decision_table"]
+
+_PART: Final = re.compile(r"part of candidate (\d+)")
 
 _COLUMNS: Final = ("step", "optimizer", "no.", "kept", "score", "change", "reason")
 
@@ -80,6 +83,11 @@ class StepRecord:
     """What a judge said in comparison with the parent, if one was asked."""
 
     @property
+    def part_of(self) -> int | None:
+        """The accepted candidate of its step that its change is in, if it is."""
+        return part_of(self.reason)
+
+    @property
     def has_gained(self) -> bool:
         """Whether it was accepted with a higher mean score than its parent."""
         return self.accepted and (self.decision is None or self.decision.difference > 0)
@@ -87,6 +95,7 @@ class StepRecord:
     def describe(self) -> str:
         """Say on one line what was tried, how it scored, and what became of it."""
         verdict = "kept" if self.accepted else "not kept"
+        verdict = verdict if self.part_of is None else f"in candidate {self.part_of}"
         found = self.comparison()
         parts = [
             f"step {self.step}, {self.optimizer} no. {self.candidate}: {verdict}",
@@ -147,6 +156,17 @@ class StepRecord:
         return checked(found, "history")
 
 
+def part_of(reason: str) -> int | None:
+    """Return the candidate that a record's reason says its change is in, if any.
+
+    Examples:
+        >>> part_of("part of candidate 4"), part_of("too small a gain")
+        (4, None)
+    """
+    found = _PART.fullmatch(reason)
+    return None if found is None else int(found[1])
+
+
 def _line(text: str) -> str:
     """Return any text on one line that a terminal shows as it is, cut if long."""
     shown = "".join(c if c.isprintable() else " " for c in text)
@@ -187,11 +207,15 @@ def _cells(record: StepRecord) -> Sequence[str]:
         str(record.step),
         record.optimizer,
         str(record.candidate),
-        "yes" if record.accepted else "no",
+        "yes" if record.accepted else _not_kept(record),
         record.comparison(),
         "; ".join(change.describe() for change in record.changes),
         _line("; ".join(text for text in (record.reason, record.rationale) if text)),
     )
+
+
+def _not_kept(record: StepRecord) -> str:
+    return "no" if record.part_of is None else f"in {record.part_of}"
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.errors import InputTypeError, InputValueError
 from afnio.models._chat_client import ChatClient
-from afnio.optim._checks import require_part
+from afnio.optim._checks import check_completion_args, require_part
 from afnio.optim._functional import atgd, tgd
 from afnio.optim._jobs import Job, distinct, values_of, warn_of_refusals
 from afnio.optim._options import RewriteOptions
@@ -110,6 +110,7 @@ class TGD(Optimizer):
         options: RewriteOptions | None = None,
         **completion_args: Any,
     ) -> None:
+        check_completion_args(type(self), completion_args)
         self.gate = gate
         self.options = RewriteOptions() if options is None else options
         require_part("options", self.options, RewriteOptions, "type RewriteOptions")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from shlex import quote
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     )
 
 MAX_DECISIONS: Final = 4
-"""Rejected candidates shown; accepted ones are all shown."""
+"""Rejected candidates shown; accepted ones, and their parts, are all shown."""
 
 _STYLES: Final = {"+": "green", "-": "red", "@": "cyan", "[": "dim"}
 
@@ -179,27 +180,38 @@ def _what(change: ParameterChange) -> str:
 def _decisions(decisions: Sequence[DecisionLine]) -> Iterator[Line]:
     if not decisions:
         return
-    accepted = sum(each.accepted for each in decisions)
-    rejected = len(decisions) - accepted
-    yield _title(f"Decisions: {accepted} accepted, {rejected} rejected")
+    count = Counter(map(_verdict, decisions))
+    accepted, rejected = count["accepted"], count["rejected"]
+    within = len(decisions) - accepted - rejected - count["returned"]
+    parts = f", {_count(within, 'part')} of those" if within else ""
+    yield _title(f"Decisions: {accepted} accepted{parts}, {rejected} rejected")
     left = MAX_DECISIONS
     for each in decisions:
-        if each.accepted or left > 0:
-            left -= not each.accepted
+        is_rejected = _verdict(each) == "rejected"
+        if not is_rejected or left > 0:
+            left -= is_rejected
             yield _decision(each)
     if rejected > MAX_DECISIONS:
         more = rejected - MAX_DECISIONS
         yield Line(f"  [{more} more rejected ones cut here; to_dict() has them]", "dim")
 
 
+def _verdict(each: DecisionLine) -> str:
+    """Return what became of a candidate."""
+    if each.part_of is not None:
+        return f"in candidate {each.part_of}"
+    if each.is_final:
+        return "returned"
+    return "accepted" if each.accepted else "rejected"
+
+
 def _decision(each: DecisionLine) -> Line:
-    word = "accepted" if each.accepted else "rejected"
+    word = _verdict(each)
     names = ", ".join(shorten(role, 40) for role in each.roles)
     roles = f" ({names})" if names else ""
-    text = (
-        f"  step {each.step} {each.optimizer} {each.candidate}{roles} {word}: "
-        f"{shorten(each.reason, 120)}"
-    )
+    text = f"  step {each.step} {each.optimizer} {each.candidate}{roles} {word}"
+    if each.part_of is None:
+        text += f": {shorten(each.reason, 120)}"
     return Line(text, "green" if each.accepted else "")
 
 

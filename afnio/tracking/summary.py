@@ -90,6 +90,18 @@ class DecisionLine:
     roles: tuple[str, ...] = ()
     """Roles of the parameters it would change."""
 
+    @property
+    def part_of(self) -> int | None:
+        """The accepted candidate of its step that its change is in, if it is."""
+        from afnio.optim.records import part_of
+
+        return part_of(self.reason)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is a search's last comparison, which changes nothing new."""
+        return self.accepted and not self.roles
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleChange:

@@ -23,6 +23,8 @@ from afnio.trainer._checked import check_checkpoint
 
 BEST_FILE: Final = "best.json"
 LAST_FILE: Final = "last.json"
+_FILES: Final = {"best": BEST_FILE, "last": LAST_FILE}
+
 SAMPLES_FILE: Final = "samples.bin"
 """Questions asked under a cache, eight bytes each; checkpoints say how many count."""
 
@@ -204,13 +206,14 @@ class Checkpoints:
 
 
 async def read_checkpoint(
-    path: Any, known: Mapping[str, Path | None]
+    path: Any, known: Mapping[str, Path | None], earlier: Path | None = None
 ) -> tuple[Path, Any]:
     """Read a checkpoint; return where it is, and what it holds.
 
     Args:
         path: A path, or ``"best"`` or ``"last"``.
         known: What these two words stand for.
+        earlier: The folder that an earlier process may have left them in.
 
     Raises:
         InputTypeError: ``path`` is not a path.
@@ -221,13 +224,26 @@ async def read_checkpoint(
         raise InputTypeError(f"ckpt_path must be a path, got {describe(path)}.")
     file = known.get(str(path)) or Path(path)
     if str(path) in known and known[str(path)] is None and not file.exists():
-        raise InputValueError(
-            f"ckpt_path={str(path)!r}: this Trainer has written no checkpoint yet; fit "
-            "first (with enable_checkpointing), or pass the path of a checkpoint."
-        )
+        file = await in_thread(_left_by_earlier, str(path), earlier)
     checkpoint = await in_thread(_load, file)
     check_checkpoint(file, checkpoint)
     return file, checkpoint
+
+
+def _left_by_earlier(word: str, folder: Path | None) -> Path:
+    """Return the file that ``"best"`` or ``"last"`` names in an earlier fit's folder.
+
+    Raises:
+        InputValueError: It is not there.
+    """
+    file = None if folder is None else folder / _FILES[word]
+    if file is None or not file.is_file():
+        place = "" if file is None else f", and there is no {file}"
+        raise InputValueError(
+            f"ckpt_path={word!r}: this Trainer has written no checkpoint yet{place}; "
+            "fit first (with enable_checkpointing), or pass the path of a checkpoint."
+        )
+    return file
 
 
 def _read_samples(file: Path) -> bytes:

@@ -15,7 +15,7 @@ from afnio.autodiff.grad_mode import no_grad
 from afnio.cognitive.modules.module import Module
 from afnio.errors import InputValueError
 from afnio.models import call_role
-from afnio.trainer._hooks import call_step, evaluating, fire, windows
+from afnio.trainer._hooks import call_step, evaluating, fire, step_named, windows
 from afnio.trainer._metrics import Meter
 from afnio.trainer._samples import SampleScores
 from afnio.trainer._steps import StepOutput, get_batch_size, parse_output
@@ -130,7 +130,8 @@ class EvaluationLoop:
     async def _dispatch(self, number: int, batch: Any) -> Any:
         async with self._turn:
             await self._fire("batch_start", batch, number)
-            output = await call_step(self._step, batch, number)
+            with step_named(self._agent, self._name, batch):
+                output = await call_step(self._step, batch, number)
         return output if self._kind == "predict" else parse_output(self._name, output)
 
     async def _read(self, output: Any, batch: Any) -> Any:
@@ -181,6 +182,7 @@ class ValidationClosure:
     """
 
     def __init__(self, agent: Module, batches: Sequence[Any]) -> None:
+        self._agent = agent
         self._step: Callable[..., Any] = agent.validation_step
         self.parameters = agent.parameters
         self._batches = list(enumerate(batches))
@@ -195,8 +197,16 @@ class ValidationClosure:
             batches = batches[start:end]
         with no_grad():
             if asyncio.iscoroutinefunction(self._step):
-                outputs = run_sync(gather(self._step(b, n) for n, b in batches))
+                outputs = run_sync(gather(self._ask(b, n) for n, b in batches))
             else:
-                outputs = [self._step(batch, number) for number, batch in batches]
+                outputs = [self._ask_now(batch, number) for number, batch in batches]
         parsed = [parse_output("validation_step", output) for output in outputs]
         return [output.raw for output in parsed if output is not None]
+
+    async def _ask(self, batch: Any, number: int) -> Any:
+        with step_named(self._agent, "validation_step", batch):
+            return await self._step(batch, number)
+
+    def _ask_now(self, batch: Any, number: int) -> Any:
+        with step_named(self._agent, "validation_step", batch):
+            return self._step(batch, number)

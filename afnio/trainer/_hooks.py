@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from afnio._dispatch import call_user
+from afnio._text import describe, shorten
 from afnio.autodiff.grad_mode import no_grad
 from afnio.cognitive.modules.module import Module
 from afnio.errors import AfnioError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from afnio.trainer._state import TrainerState
 
 _END: Final = object()
+
+_OF_FORM: Final = (AttributeError, LookupError, TypeError, ValueError)
+"""Errors of code that reads a batch in a way that does not fit its form."""
 
 
 class MissingHookError(AfnioError, NotImplementedError, AttributeError):
@@ -82,6 +86,34 @@ async def call_step(step: Callable[..., Any], *args: Any) -> Any:
         return await step(*args)
     (result,) = await call_user(lambda: (step(*args),))
     return await result if inspect.iscoroutine(result) else result
+
+
+@contextmanager
+def step_named(agent: Module, name: str, batch: Any) -> Iterator[None]:
+    """Note, on an error that a batch of another form causes, which step had which."""
+    try:
+        yield
+    except Exception as error:
+        if note := form_note(error, agent, name, batch):
+            error.add_note(note)
+        raise
+
+
+def form_note(error: BaseException, agent: Module, name: str, batch: Any) -> str:
+    """Return which step had which batch, if its form may be why the step failed."""
+    if not isinstance(error, _OF_FORM) or isinstance(error, AfnioError):
+        return ""
+    return f"in {type(agent).__name__}.{name}; {_form(batch)}"
+
+
+def _form(batch: Any) -> str:
+    if isinstance(batch, Mapping):
+        names = ", ".join(map(repr, batch.keys()))
+        return f"the batch is a dict with the keys {shorten(names)}"
+    if isinstance(batch, (tuple, list)):
+        kinds = ", ".join(type(part).__name__ for part in batch)
+        return f"the batch is a {type(batch).__name__} of {len(batch)} ({kinds[:80]})"
+    return f"the batch is {describe(batch)}"
 
 
 async def windows(

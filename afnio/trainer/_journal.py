@@ -158,24 +158,20 @@ class Journal:
             samples=samples,
         )
 
-    def usage(self, stage: str, *, whole: bool = True) -> None:
-        """Tell what was used so far; a step tells only sums."""
+    def usage(self, stage: str) -> None:
+        """Tell what was used so far."""
         if not self._is_open:
             return
-        trainer, more = self._trainer, {}
+        trainer = self._trainer
         used = trainer.spend.usage()
-        if whole:
-            more = {
-                "roles": {role: asdict(use) for role, use in used.items()},
-                "seconds": {k: round(s, 3) for k, s in trainer.seconds.items()},
-            }
         self._write(
             "usage",
             step=trainer.global_step,
             stage=stage,
             cost_usd=trainer.total_cost,
             calls=sum(use.calls for use in used.values()),
-            **more,
+            roles={role: asdict(use) for role, use in used.items()},
+            seconds={k: round(s, 3) for k, s in trainer.seconds.items()},
         )
 
 

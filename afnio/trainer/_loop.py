@@ -150,6 +150,12 @@ class FitLoop:
     async def _closure(self) -> ValidationClosure | None:
         if self.loaders.val is not None:
             self._val_batches = await call_user(self._read_val, self.loaders.val)
+            if not self._val_batches:
+                raise InputValueError(
+                    "the validation loader gave no batches: the val_dataloader of "
+                    "fit() is empty, or a generator that was read before; pass a list "
+                    "or a DataLoader, or leave it out."
+                )
             return ValidationClosure(self.agent, self._val_batches)
         names = [type(each).__name__ for each in self.optimizers if needs_closure(each)]
         if names:
@@ -258,7 +264,7 @@ class FitLoop:
             mean_score=own.mean_score,
         )
         await trainer.add_record(self.agent, record)
-        trainer.journal.usage("fit", whole=False)
+        trainer.journal.usage("fit")
         for (number, batch), output in zip(window, outputs, strict=True):
             raw = None if output is None else output.raw
             await self._fire("on_train_batch_end", raw, batch, number)

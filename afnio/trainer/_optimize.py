@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from afnio._dispatch import call_user
+from afnio._variable import Variable
 from afnio.autodiff import abackward
 from afnio.autodiff.credit import credit_mode
+from afnio.autodiff.grad_mode import is_grad_enabled
 from afnio.cognitive.modules.module import Module
-from afnio.errors import InputTypeError, ModelError
-from afnio.trainer._hooks import call_step, fire, modes_kept
+from afnio.errors import InputTypeError, ModelError, StateError
+from afnio.trainer._hooks import call_step, fire, modes_kept, step_named
 from afnio.trainer._steps import StepOutput, parse_output
 
 if TYPE_CHECKING:
@@ -62,8 +64,30 @@ class StepRunner:
         outputs = await self._retrying(lambda: self._forward(window))
         roots = [output.explanation for output in outputs if output is not None]
         if roots:
+            self._check_trains(roots[0])
             await self._update(roots)
         return outputs
+
+    def _check_trains(self, root: Variable) -> None:
+        """Say why there is nothing to send feedback to, in words of what was passed.
+
+        Raises:
+            StateError: No Parameter requires grad, or grad is off.
+        """
+        if root.requires_grad:
+            return
+        name = type(self._agent).__name__
+        if not is_grad_enabled():
+            raise StateError(
+                f"fit({name}) under no_grad(): nothing is recorded, so nothing can be "
+                "trained. Call fit() outside of it."
+            )
+        if not any(param.requires_grad for param in self._agent.parameters()):
+            raise StateError(
+                f"no Parameter of {name} requires grad, so there is nothing to train; "
+                "make them Parameter(..., requires_grad=True), or call "
+                "requires_grad_() on what was frozen."
+            )
 
     async def _update(self, roots: list[Any]) -> None:
         self._trainer.journal.graph(roots[0])
@@ -86,17 +110,16 @@ class StepRunner:
 
     async def _forward(self, window: Window) -> list[StepOutput | None]:
         """Dispatch the batches of a window, then wait for their values."""
-        outputs = [
-            parse_output(
-                "training_step",
-                await call_step(self._agent.training_step, batch, number),
-            )
-            for number, batch in window
-        ]
+        outputs = [await self._dispatch(number, batch) for number, batch in window]
         for output in outputs:
             if output is not None:
                 await output.settle()
         return outputs
+
+    async def _dispatch(self, number: int, batch: Any) -> StepOutput | None:
+        with step_named(self._agent, "training_step", batch):
+            output = await call_step(self._agent.training_step, batch, number)
+        return parse_output("training_step", output)
 
     async def _step(self, optimizer: Any) -> None:
         args = (self._closure,) if needs_closure(optimizer) else ()

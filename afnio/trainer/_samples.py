@@ -29,15 +29,13 @@ class SampleScores:
     Args:
         outcomes: How many samples to keep inputs and outputs of.
 
-    Attributes:
-        outcomes: Those, in the order they came; none if samples have no stable form.
     """
 
     def __init__(self, outcomes: int = 0) -> None:
         self._scores: list[float] = []
         self._keys: list[str] | None = []
         self._room = outcomes
-        self.outcomes: list[Outcome] = []
+        self._rows: list[tuple[str, Any, Evidence]] = []
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -54,16 +52,29 @@ class SampleScores:
         keys = sample_keys(batch, size) if len(scores) == size else None
         if keys is None:
             self._keys = None
-            self.outcomes.clear()
+            self._rows.clear()
             return
         if self._keys is not None:
             self._keys += keys
             if len(evidence) == size:
-                room = max(0, self._room - len(self.outcomes))
-                for number, (key, each) in enumerate(
-                    zip(keys[:room], evidence[:room], strict=True)
-                ):
-                    self.outcomes.append(_outcome(key, batch, number, size, each))
+                room = max(0, self._room - len(self._rows))
+                self._rows += (
+                    (key, _sample(batch, number, size), each)
+                    for number, (key, each) in enumerate(
+                        zip(keys[:room], evidence[:room], strict=True)
+                    )
+                )
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """Samples in the order they came; none if they have no stable form.
+
+        Their inputs lack the field, or the place, that holds the target in all of them:
+        in a single one, another may be equal to it by chance.
+        """
+        places = [_places(sample, each.target) for _, sample, each in self._rows]
+        targets = set.intersection(*places) if places else set()
+        return [_outcome(*row, targets) for row in self._rows]
 
     def sorted(self) -> tuple[tuple[float, ...], str]:
         """Return scores in an order that depends on the samples alone, and their name.
@@ -82,10 +93,10 @@ def name_of(keys: Sequence[str]) -> str:
     return _digest("".join(sorted(keys)))
 
 
-def _outcome(key: str, batch: Any, number: int, size: int, each: Evidence) -> Outcome:
+def _outcome(key: str, sample: Any, each: Evidence, targets: set[Any]) -> Outcome:
     return {
         "key": key,
-        "input": short(_without(_sample(batch, number, size), each.target)),
+        "input": short(_without(sample, targets)),
         "output": short(each.output),
         "target": short(each.target),
         "score": each.score,
@@ -100,15 +111,26 @@ def short(value: Any) -> str:
     return cut_middle(value, TEXT_LIMIT)
 
 
-def _without(sample: Any, target: Any) -> Any:
-    """Leave the target out of a sample, where it is a part of its own."""
+def _parts(sample: Any) -> dict[Any, Any]:
+    """Return what a sample is made of, by field or by place."""
     if isinstance(sample, Mapping):
-        named = {name: part for name, part in sample.items() if part != target}
-        return next(iter(named.values())) if len(named) == 1 else named or sample
-    if isinstance(sample, list):
-        left = [part for part in sample if part != target]
-        return left[0] if len(left) == 1 else left or sample
-    return sample
+        return dict(sample)
+    return dict(enumerate(sample)) if isinstance(sample, list) else {}
+
+
+def _places(sample: Any, target: Any) -> set[Any]:
+    """Return where in a sample its target may stand."""
+    return {place for place, part in _parts(sample).items() if part == target}
+
+
+def _without(sample: Any, places: set[Any]) -> Any:
+    """Leave some fields or places out of a sample, unless nothing would be left."""
+    left = {k: part for k, part in _parts(sample).items() if k not in places}
+    if not left:
+        return sample
+    if len(left) == 1:
+        return next(iter(left.values()))
+    return left if isinstance(sample, Mapping) else [*left.values()]
 
 
 def sample_keys(batch: Any, size: int) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
@@ -75,6 +76,10 @@ class Stages(TrainerState):
         retries = self.retries
 
         def note(event: CallEvent) -> None:
+            if isinstance(event.error, CancelledError):
+                self.calls_dropped += 1
+            elif event.reply is not None:
+                self.calls_dropped = 0  # only those count that a stop has ended
             if isinstance(event.error, ModelError):
                 failed.append(event)
 

@@ -89,6 +89,7 @@ class TrainerState:
         self.watches_found_clients = False
         self.stop_reason = ""
         self.interrupted = False
+        self.calls_dropped = 0
         self.monitor = self.settings.monitor or "train_loss"
         self.totals: dict[str, int | None] = {}
         self.clock: Callable[[], float] = time.monotonic
@@ -197,22 +198,28 @@ class TrainerState:
 
         Under a plan they are temporary: what stand-ins trained replaces nothing.
         """
-        root, run = self.default_root_dir, get_active_run()
+        run = get_active_run()
         if run is not None:
             self.run_path = run.path
-        if root is None:
-            root = Path() if run is None else run.path
+        folder = self.checkpoint_folder()
         is_planned = active_plan() is not None and self.enable_checkpointing
         if is_planned:
-            root = tempfile.mkdtemp(prefix="afnio-plan-")
+            folder = Path(tempfile.mkdtemp(prefix="afnio-plan-")) / "checkpoints"
         files = Checkpoints(
-            Path(root) / "checkpoints",
+            folder,
             enabled=self.enable_checkpointing,
             higher_is_better=self.settings.higher_is_better,
         )
         if is_planned:
-            weakref.finalize(files, shutil.rmtree, root, ignore_errors=True)
+            weakref.finalize(files, shutil.rmtree, folder.parent, ignore_errors=True)
         return files
+
+    def checkpoint_folder(self) -> Path:
+        """Return where a fit would write, were it no plan."""
+        root, run = self.default_root_dir, get_active_run()
+        if root is None:
+            root = Path() if run is None else run.path
+        return Path(root) / "checkpoints"
 
 
 def _has_state(callback: Any) -> bool:

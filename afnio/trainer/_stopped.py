@@ -29,6 +29,18 @@ def stopped(trainer: TrainerState, stage: str) -> KeyboardInterrupt:
     return KeyboardInterrupt(f"stopped {where}{how}.")
 
 
+def note_dropped(trainer: TrainerState, stage: str) -> None:
+    """Tell the summary, and the run, how many model calls a stop has ended."""
+    if count := trainer.calls_dropped:
+        calls = "1 model call was" if count == 1 else f"{count} model calls were"
+        message = (
+            f"{calls} under way when {stage} was stopped. Those may have been billed, "
+            "are not counted as calls, and are made again when it goes on."
+        )
+        trainer.warnings.append(message)
+        trainer.sink.event("warning", {"message": message})
+
+
 async def read_stopped(file: Path) -> tuple[Path, Any] | None:
     """Return the checkpoint that the first fit of a resumed run goes on from.
 

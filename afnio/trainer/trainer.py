@@ -18,7 +18,7 @@ from afnio.trainer._progress import print_summary
 from afnio.trainer._stages import Stages
 from afnio.trainer._state import PathLike
 from afnio.trainer._steps import get_batch_size
-from afnio.trainer._stopped import read_stopped, stopped
+from afnio.trainer._stopped import note_dropped, read_stopped, stopped
 
 __all__ = ["Trainer", "get_batch_size"]
 
@@ -85,7 +85,8 @@ class Trainer(Stages):
             train_dataloader: Any iterable of batches that can be read once per epoch.
             val_dataloader: Any iterable of batches.
             ckpt_path: Continue exactly from this checkpoint, or from ``"last"`` or
-                ``"best"`` of this Trainer.
+                ``"best"``: this Trainer's or, before its first fit, those that an
+                earlier process has left in the same folder.
             llm_clients: Model clients whose cost is shown and logged; their counters
                 are read, never cleared. By default those that can be found: the
                 agent's, its optimizers', and who writes the critiques.
@@ -164,7 +165,7 @@ class Trainer(Stages):
             val_dataloader: Any iterable of batches.
             llm_clients: As for `fit`.
             ckpt_path: Load the agent from this checkpoint first; ``"best"`` and
-                ``"last"`` are those of this Trainer.
+                ``"last"`` are as for `fit`.
 
         Raises:
             InputTypeError: An argument is of the wrong kind.
@@ -266,16 +267,18 @@ class Trainer(Stages):
 
     def _wait_for(self, work: Coroutine[Any, Any, T], stage: str) -> T:
         """Wait for a stage; after Ctrl-C, raise what says how to go on."""
-        self.interrupted = False
+        self.interrupted, self.calls_dropped = False, 0
         try:
             return run_sync(work)
         except KeyboardInterrupt:
             self.interrupted = True
+            note_dropped(self, stage)
             raise stopped(self, stage) from None  # no frames but the caller's and ours
 
     async def _read(self, path: PathLike) -> tuple[Path, Any]:
         known = {"best": self.best_path, "last": self.last_path}
-        return await read_checkpoint(path, known)
+        earlier = self.checkpoint_folder() if self.agent is None else None
+        return await read_checkpoint(path, known, earlier)
 
 
 def _check(agent: Any, loader: Any, val_loader: Any, path: Any) -> None:

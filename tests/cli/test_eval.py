@@ -326,13 +326,6 @@ def test_a_program_that_exits_has_failed_on_that_sample():
     assert errors == [None, None, "SystemExit: sys.exit(0) was called"]
 
 
-def test_a_file_that_exits_on_import_is_not_a_success():
-    """As when somebody forgot to guard what the file does as a script."""
-    write_files()
-    Path("script.py").write_text("import sys\nsys.exit(0)\n")
-    assert cli("eval", "script.py", "data.jsonl").exit_code == 3
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -397,3 +390,47 @@ def test_data_that_cannot_be_made_is_named():
     assert (result.exit_code, result.exception.code) == (2, 2)
     assert "agent.py:loud cannot be made without more arguments" in result.stderr
     assert "returns the data" in result.stderr
+
+
+def test_latest_is_named_by_the_file_that_it_was():
+    """A baseline is read when another run is the latest."""
+    folder = Path("runs/demo/brave_otter_1/checkpoints")
+    folder.mkdir(parents=True)
+    (folder.parent / "run.json").write_text("{}")
+    afnio.save(load_program("agent.py")[0].state_dict(), folder / "best.json")
+    words = ("--state", "latest", "-o", "main.json")
+    result = cli("eval", "agent.py:program", "data.jsonl", *words)
+    assert result.exit_code == 0, result.stderr
+    name = Evaluation.load("main.json").name
+    assert name.startswith("agent.py:program with ")
+    assert name.endswith(str(folder / "best.json"))
+    assert "--state latest is " in result.stderr
+
+
+def test_a_script_that_exits_while_loaded_is_a_wrong_argument():
+    """Whatever the code; argparse exits when it reads afnio's words."""
+    for code in (0, 2):
+        Path("exits.py").write_text(f"import sys\nsys.exit({code})\n")
+        result = cli("eval", "exits.py", "data.jsonl")
+        assert result.exit_code == 2
+        assert f"exits.py exited while it was loaded ({code})" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_replay_miss_names_the_option():
+    """The words of Python alone would send people looking for a mode option."""
+    words = ("--cache", "replay", "--cache-path", "none.sqlite")
+    result = cli("eval", "agent.py:program", "data.jsonl", *words)
+    assert "--cache record" in result.stdout + result.stderr
+
+
+def test_fields_that_a_test_step_would_not_use_are_refused():
+    """Exit code 2, and the option that makes them count."""
+    Path("own.py").write_text(
+        "from agent import Capitals\n"
+        "class Own(Capitals):\n"
+        "    def test_step(self, batch, batch_idx): ...\n"
+    )
+    result = cli("eval", "own.py:Own", "data.jsonl", "--target", "answer")
+    assert result.exit_code == 2
+    assert "-e exact_match" in result.stderr

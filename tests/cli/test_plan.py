@@ -28,6 +28,7 @@ def test_a_script_is_counted_and_leaves_no_run():
     assert result.exit_code == 0, result.stderr
     assert "scripted      4" in result.stdout
     assert "noise" not in result.stdout
+    assert result.stderr.index("only a plan") < result.stderr.index("noise")
     assert not Path("runs").exists()
     assert "AFNIO_PLAN" not in os.environ
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from evaluation_helpers import DATA, Capitals, Graded
@@ -153,6 +154,33 @@ def test_a_skipped_sample_is_an_error():
     result = evaluate(Skips(), [("Italy", "Rome")])
     assert "skipped" in result.samples[0].error
     assert result.mean is None
+
+
+@pytest.mark.parametrize("option", [{"target": "answer"}, {"fields": ["txt"]}])
+def test_options_that_a_test_step_would_not_use_are_refused(option):
+    """Whoever names a field expects it to be compared."""
+    rows = [{"country": "Italy", "target": "Rome"}]
+    with pytest.raises(InputValueError, match=r"would not be used.*-e exact_match"):
+        evaluate(Graded(), rows, **option)
+
+
+@pytest.mark.parametrize("data", ["test.jsonl", b"x", Path("test.jsonl")])
+def test_a_path_is_no_data(data):
+    """Its letters are no samples."""
+    with pytest.raises(InputTypeError, match=r"datasets\.JSONLDataset\(path\)"):
+        evaluate(str.upper, data)
+
+
+def test_a_step_that_misreads_the_sample_says_what_it_was_given():
+    """A bare KeyError would name the key alone."""
+
+    class Misreads(Graded):
+        def test_step(self, batch, batch_idx):
+            return batch["text"]
+
+    error = evaluate(Misreads(), [{"txt": "a", "target": "b"}]).samples[0].error
+    assert error.splitlines()[0] == "KeyError: 'text'"
+    assert "in Misreads.test_step; the batch is a dict with the keys 'txt'" in error
 
 
 def test_modes_and_gradients_are_left_alone():

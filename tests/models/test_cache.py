@@ -25,8 +25,8 @@ from afnio.models import (
     ToolCall,
     Usage,
     _cache,
-    _cache_file,
     _cache_writer,
+    _sqlite,
     use_cache,
 )
 from afnio.models._cache import CacheWarning
@@ -355,7 +355,7 @@ def test_locked_file_is_not_called_damaged(path, monkeypatch):
     with use_cache(ReplyCache(path)) as cache:
         ask(ScriptedModel("a"))
         cache.close()
-    monkeypatch.setattr(_cache_file, "_BUSY_S", 0.01)
+    monkeypatch.setattr(_sqlite, "_BUSY_S", 0.01)
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN EXCLUSIVE")
@@ -410,7 +410,7 @@ def test_full_disk_costs_no_reply(path):
     connect = sqlite3.connect
     with pytest.MonkeyPatch.context() as patch, use_cache(ReplyCache(path)) as cache:
         patch.setattr(
-            sqlite3, "connect", lambda *a, **k: connect(*a, factory=Full, **k)
+            sqlite3, "connect", lambda *a, **k: connect(*a, **k | {"factory": Full})
         )
         with pytest.warns(CacheWarning, match="full"):
             assert ask(ScriptedModel("x" * 50_000), "large").text == "x" * 50_000

@@ -19,7 +19,10 @@ from benchmarks._faults import (
     make_client,
 )
 
-pytestmark = pytest.mark.loopback
+pytestmark = [
+    pytest.mark.loopback,
+    pytest.mark.filterwarnings("ignore:.*could not be reached; trying again"),
+]
 
 
 @pytest.fixture

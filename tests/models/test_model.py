@@ -214,3 +214,50 @@ def test_sdk_markers_for_absent_arguments_are_dropped(ask):
     client = ScriptedModel("x")
     client.chat(ask(), temperature=openai.NOT_GIVEN, seed=openai.omit, top_p=1)
     assert client.requests[0].args == {"top_p": 1}
+
+
+# -- misspelled arguments and roles ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        ({"temprature": 0}, "did you mean 'temperature'"),
+        ({"max_token": 5}, "did you mean 'max_tokens'"),
+        ({"respons_format": {}}, "did you mean 'response_format'"),
+        ({"temperature": "hot"}, "temperature is str: 'hot'; expected a number"),
+        ({"top_p": True}, "top_p is bool"),
+        ({"model": ScriptedModel()}, "model is a ScriptedModel"),
+    ],
+)
+def test_a_misspelled_argument_is_refused_by_every_client(args, word):
+    """A scripted model would take it, and a provider refuse it later."""
+    model = ScriptedModel("x")
+    with pytest.raises(InputTypeError, match=word):
+        model.chat([{"role": "user", "content": "Hi"}], **args)
+    assert not model.requests
+
+
+def test_arguments_of_one_server_pass():
+    """Only what is nearly a known name is refused."""
+    args = {"top_k": 3, "mode": "fast", "voice": "low", "temperature": None, "min_p": 0}
+    assert ScriptedModel("x").chat([{"role": "user", "content": "Hi"}], **args) == "x"
+
+
+@pytest.mark.parametrize(
+    ("role", "error", "word"),
+    [
+        ("usr", InputValueError, r"messages\[0\] has the role 'usr'; .*'user'"),
+        ("User", InputValueError, "'user'"),
+        ("asistant", InputValueError, "'assistant'"),
+        ("human", InputValueError, "'user'"),
+        (3, InputTypeError, r"the role of messages\[0\] is int"),
+    ],
+)
+def test_a_misspelled_role_is_refused(role, error, word):
+    """Roles of which a template of one's own may know pass."""
+    ask = [{"role": role, "content": "Hi"}]
+    with pytest.raises(error, match=word):
+        ScriptedModel("x").chat(ask)
+    ask[0]["role"] = "narrator"
+    assert ScriptedModel("x").chat(ask) == "x"

@@ -18,9 +18,11 @@ from afnio.errors import (
     InputTypeError,
     InputValueError,
     ModelError,
+    ReplayMissError,
 )
-from afnio.models import ReplyCache, Usage, use_cache
+from afnio.models import ReplyCache, Usage, plan, use_cache
 from afnio.models.openai import AsyncOpenAI, OpenAI
+from afnio.models.testing import ScriptedModel
 
 CHAT = "/v1/chat/completions"
 
@@ -52,6 +54,27 @@ def test_missing_key_is_an_error():
     """ML09: without a key, the constructor names the variable."""
     with pytest.raises(AuthError, match="OPENAI_API_KEY"):
         OpenAI()
+
+
+def test_a_plan_needs_no_key(ask):
+    """Nothing is sent; what is sent after it says that there is no key."""
+    with plan() as planned:
+        client = OpenAI(model="gpt-4o")
+        client.chat(ask())
+    assert planned.calls == 1
+    with pytest.raises(AuthError, match="OPENAI_API_KEY"):
+        client.chat(ask())
+
+
+def test_a_replay_needs_no_key(ask, tmp_path):
+    """What is not recorded is a miss, whether there is a key or not."""
+    path = tmp_path / "replies.sqlite"
+    with use_cache(ReplyCache(path, mode="record")):
+        ScriptedModel("x").chat(ask())
+    with use_cache(ReplyCache(path, mode="replay")):
+        client = OpenAI(model="gpt-4o")
+        with pytest.raises(ReplayMissError):
+            client.chat(ask())
 
 
 def test_servers_of_one_s_own_need_no_key():

@@ -182,7 +182,10 @@ def test_refused_connection_is_named(ask):
         model="gpt-4o",
         retry=RetryPolicy(base_s=0.0001),
     )
-    with pytest.raises(ConnectionFailedError, match=str(port)):
+    with (
+        pytest.warns(RuntimeWarning, match=f":{port}/v1 could not be reached; trying"),
+        pytest.raises(ConnectionFailedError, match=str(port)),
+    ):
         client.chat(ask())
     client.close()
 

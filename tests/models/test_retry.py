@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from afnio._dispatch import run_sync
 from afnio.errors import (
     AuthError,
     BadRequestError,
+    ConnectionFailedError,
     InputValueError,
     ModelTimeoutError,
     RateLimitError,
@@ -166,3 +168,31 @@ def test_impossible_settings_are_refused():
         RetryPolicy(max_retries=-1)
     with pytest.raises(InputValueError, match="deadline"):
         RetryPolicy(deadline_s=0)
+
+
+def test_who_cannot_be_reached_is_named_early():
+    """One line before the waiting; none for other errors, or for a single failure."""
+    policy = RetryPolicy(max_retries=2, base_s=0)
+
+    def failing(error):
+        async def attempt():
+            raise error
+
+        return attempt
+
+    with (
+        pytest.warns(
+            RuntimeWarning, match="http://x could not be reached; trying"
+        ) as w,
+        pytest.raises(ConnectionFailedError),
+    ):
+        run_sync(
+            with_retries(
+                failing(ConnectionFailedError("no")), policy, endpoint="http://x"
+            )
+        )
+    assert len(w) == 1
+    with pytest.raises(ServerError):
+        run_sync(with_retries(failing(ServerError("no")), policy))
+    flaky = Flaky(ConnectionFailedError("no"))
+    assert run_sync(with_retries(flaky, policy)) == "answer"

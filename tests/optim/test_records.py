@@ -44,6 +44,7 @@ def test_a_record_is_described_on_one_line():
     ("changes", "expected"),
     [
         ({"accepted": False}, "no. 1: not kept;"),
+        ({"accepted": False, "reason": "part of candidate 3"}, "1: in candidate 3;"),
         ({"decision": None}, "kept; 0.750, n=4;"),
         ({"candidate_scores": ()}, "kept; mean difference"),
         ({"changes": (replace(CHANGE, after=None),)}, "prompt: no usable rewrite"),

@@ -176,15 +176,52 @@ def test_many_rejections_are_cut_and_said():
 
     def decision(number, *, accepted):
         return DecisionLine(
-            optimizer="O", step=number, candidate=0, accepted=accepted, reason="r"
+            optimizer="O",
+            step=number,
+            candidate=0,
+            accepted=accepted,
+            reason="r",
+            roles=("p",),
         )
 
     many = tuple(decision(n, accepted=n == 30) for n in range(1, 31))
     text = str(Summary(decisions=many))
     assert "Decisions: 1 accepted, 29 rejected" in text
-    assert "step 30 O 0 accepted" in text
+    assert "step 30 O 0 (p) accepted" in text
     assert "step 5 O" not in text
     assert "[25 more rejected ones cut here" in text
+
+
+def test_parts_of_an_accepted_candidate_are_not_rejected():
+    """Their lines are in the program; the last comparison is no further change."""
+
+    def decision(number, reason, *, accepted=False, roles=("p",)):
+        return DecisionLine(
+            optimizer="O",
+            step=1,
+            candidate=number,
+            accepted=accepted,
+            reason=reason,
+            roles=roles,
+        )
+
+    lines = str(
+        Summary(
+            decisions=(
+                decision(1, "part of candidate 3"),
+                decision(2, "worse"),
+                decision(3, "better", accepted=True),
+                decision(3, "clear gain", accepted=True, roles=()),
+            )
+        )
+    ).splitlines()
+    assert lines[2:] == [
+        "Decisions: 1 accepted, 1 part of those, 1 rejected",
+        "  step 1 O 1 (p) in candidate 3",
+        "  step 1 O 2 (p) rejected: worse",
+        "  step 1 O 3 (p) accepted: better",
+        "  step 1 O 3 returned: clear gain",
+    ]
 
 
 def test_a_look_without_sample_scores_has_the_metric():

@@ -8,6 +8,7 @@ from trainer_helpers import Agent, batch, quiet
 
 import afnio
 from afnio.errors import AfnioError, FileFormatError
+from afnio.evaluation import evaluate
 
 DATA = [batch("1"), batch("2")]
 
@@ -89,3 +90,11 @@ def test_what_an_optimizer_cannot_read_is_named(written):
     with pytest.raises(FileFormatError, match="optimizer_state_dict") as caught:
         resumed(file)
     assert "param_groups that cannot be read (TypeError" in str(caught.value)
+
+
+def test_another_file_of_afnio_is_named(tmp_path):
+    """An evaluation is JSON of afnio's too, and no checkpoint."""
+    file = tmp_path / "main.json"
+    evaluate(str.upper, [("a", "A")]).save(file)
+    with pytest.raises(FileFormatError, match=r"its format is 'afnio\.evaluation'"):
+        resumed(file)

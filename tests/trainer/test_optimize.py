@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-from trainer_helpers import Agent, batch, quiet
+import pytest
+from trainer_helpers import Agent, Gated, Growing, batch, quiet
 
+import afnio
+from afnio.errors import InputValueError, StateError
 from afnio.models.testing import ScriptedModel
 from afnio.optim import PatchTGD
 
@@ -82,3 +85,51 @@ def test_a_budget_that_is_spent_leaves_what_the_last_step_installed():
     assert agent.word.data == "good"
     assert not agent.optimizer.is_finished
     assert len(agent.optimizer.history) == 1
+
+
+def test_an_empty_validation_loader_is_named():
+    """Before anything is paid, and not by the optimizer that misses the scores."""
+    with pytest.raises(InputValueError, match="validation loader gave no batches"):
+        quiet().fit(Agent(Gated), DATA, [])
+
+
+def test_nothing_that_requires_grad_is_named():
+    """Frozen Parameters and no_grad are the user's words; grad_fn is not."""
+    agent = Agent()
+    for param in agent.parameters():
+        param.requires_grad = False
+    with pytest.raises(StateError, match="no Parameter of Agent requires grad"):
+        quiet().fit(agent, DATA)
+    with afnio.no_grad(), pytest.raises(StateError, match=r"under no_grad\(\)"):
+        quiet().fit(Agent(), DATA)
+
+
+def test_a_step_that_misreads_its_batch_says_what_it_was_given():
+    """In a note: kind and message are the user's."""
+
+    class Misreads(Agent):
+        def training_step(self, batch, batch_idx):
+            return batch["text"]
+
+    with pytest.raises(KeyError, match="text") as caught:
+        quiet().fit(Misreads(), [{"txt": ["a"]}])
+    (note,) = caught.value.__notes__
+    assert note == (
+        "in Misreads.training_step; the batch is a dict with the keys 'txt'"
+    )
+
+
+def test_a_validation_step_that_misreads_its_batch_says_so_too():
+    """Also where an optimizer asks for it."""
+
+    class Misreads(Agent):
+        def validation_step(self, batch, batch_idx):
+            return batch["text"]
+
+    for optimizer in (Gated, Growing):
+        with pytest.raises(TypeError) as caught:
+            quiet().fit(Misreads(optimizer), DATA, DATA)
+        assert any(
+            "in Misreads.validation_step; the batch is a tuple of 2" in note
+            for note in caught.value.__notes__
+        )

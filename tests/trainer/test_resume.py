@@ -118,6 +118,25 @@ class TestExactness:
         assert trainer.global_step == 2
         assert trainer.test(Agent(), DATA, ckpt_path="last")["accuracy"] == 0.0
 
+    def test_last_and_best_of_an_earlier_process(self):
+        """A new Trainer finds what another one left in the same folder."""
+        quiet(max_epochs=1).fit(Agent(), DATA, DATA)
+        again = quiet(max_epochs=2)
+        again.fit(Agent(), DATA, DATA, ckpt_path="last")
+        assert [record.epoch for record in again.history if record.kind == "epoch"] == [
+            1,
+            2,
+        ]
+        assert quiet().validate(Agent(), DATA, ckpt_path="best")
+
+    def test_a_fit_without_checkpoints_takes_none_of_an_older_one(self):
+        """Its "best" would be another program's."""
+        quiet().fit(Agent(), DATA, DATA)
+        trainer = quiet(enable_checkpointing=False)
+        trainer.fit(Agent(), DATA, DATA)
+        with pytest.raises(ValueError, match="has written no checkpoint yet; fit"):
+            trainer.test(Agent(), DATA, ckpt_path="best")
+
     def test_budgets_go_on(self):
         """Calls that were paid for before the kill count."""
         model = ScriptedModel("x")
@@ -488,3 +507,41 @@ except KeyboardInterrupt as stop:
     )
     assert done.returncode == 0, done.stderr
     assert "stopped in test; to go on from there: afnio resume" in done.stdout
+
+
+def test_calls_that_a_stop_has_ended_are_told(tmp_path):
+    """They may have been billed, and going on makes them again."""
+    code = f"""
+import os, signal, sys, threading
+sys.path.insert(0, {str(PROGRAM.parent)!r})
+from trainer_helpers import Agent, batch, quiet
+import afnio.cognitive as cog
+from afnio import Variable
+from afnio.models.testing import ScriptedModel
+
+model = ScriptedModel("x", latency_s=60)
+prompt = [{{"role": "user", "content": [Variable("Say {{n}}", role="prompt")]}}]
+chat = cog.ChatCompletion(model, prompt)
+
+class Asking(Agent):
+    def training_step(self, data, batch_idx):
+        said = [chat(inputs={{"n": Variable(n, role="n")}}) for n in "123"]
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return said[0].data
+
+trainer = quiet()
+try:
+    trainer.fit(Asking(), [batch("1")])
+except KeyboardInterrupt:
+    print(trainer.summary())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(afnio.__file__).parent.parent)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 model calls were under way when fit was stopped." in done.stdout

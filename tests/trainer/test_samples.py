@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from afnio import Variable
+from afnio.autodiff.evidence import Evidence
 from afnio.trainer._samples import SampleScores, sample_keys
 
 
@@ -72,3 +73,16 @@ def test_samples_without_scores_of_their_own_have_no_name():
     scores.add(pairs("a", "b"), 2, [1])
     scores.add(pairs("c"), 1, [1])
     assert scores.sorted() == ((1, 1), "")
+
+
+def test_inputs_have_one_form_whatever_their_values():
+    """A field that is equal to the target in one row only is no target."""
+    scores = SampleScores(outcomes=9)
+    texts, targets = ["2024-05-01", "May 2"], ["2024-05-01", "2024-05-02"]
+    batch = {"text": texts, "hint": ["a", "b"], "iso": targets}
+    evidence = [Evidence(output="o", target=target, score=1.0) for target in targets]
+    scores.add(batch, 2, [1.0, 1.0], evidence)
+    assert [row["input"] for row in scores.outcomes] == [
+        '{"text": "2024-05-01", "hint": "a"}',
+        '{"text": "May 2", "hint": "b"}',
+    ]

@@ -158,7 +158,9 @@ class TestEvents:
         assert [event["step"] for event in evidence] == [1, 2]
         assert evidence[0]["samples"][0]["critique"]
         assert len(events_of(run, "graph")) == 1
-        assert {event["stage"] for event in events_of(run, "usage")} == {"test", "fit"}
+        usage = events_of(run, "usage")
+        assert {event["stage"] for event in usage} == {"test", "fit"}
+        assert all("roles" in event for event in usage)  # a killed run has a summary
         (epoch,) = events_of(run, "epoch")
         assert epoch["interval"] == list(trainer.history[-2].interval)
 

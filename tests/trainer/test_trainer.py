@@ -252,7 +252,9 @@ def test_hooks_of_agent_and_callbacks_run_around_a_test():
 def test_best_before_there_is_one_says_so(tmp_path, monkeypatch):
     """The word is no path: nothing was fitted, or checkpoints are off."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputValueError, match="has written no checkpoint yet; fit"):
+    with pytest.raises(
+        InputValueError, match=r"no checkpoint yet, and there is no .*best.json; fit"
+    ):
         quiet().test(Agent(), DATA, ckpt_path="best")
 
 

@@ -13,6 +13,7 @@ from afnio.tracking.report._timeline import (
     At,
     Timeline,
     changes_of,
+    fate_of,
     scores_of,
     verdict_of,
 )
@@ -110,8 +111,14 @@ class Changes:
     """All candidates of a run."""
 
     accepted: tuple[Candidate, ...]
+    """The changes that were kept."""
+    parts: tuple[Candidate, ...]
+    """Candidates whose changes are in one that was kept."""
     rejected: tuple[Candidate, ...]
+    final: tuple[Candidate, ...]
+    """What searches returned at the end, and why."""
     total_accepted: int
+    total_parts: int
     total_rejected: int
     reach: float
     """The longest way from 0 among all intervals, for drawing."""
@@ -124,13 +131,28 @@ class Changes:
 def changes_in(found: Timeline) -> Changes:
     """Return the candidates of a run; of very many, the first and the last."""
     reader = _Reader(found)
-    kept = [at for at in found.decisions if at.event.get("accepted") is True]
-    left = [at for at in found.decisions if at.event.get("accepted") is not True]
-    accepted = tuple(map(reader.candidate, _ends(kept, MAX_CARDS)))
-    rejected = tuple(map(reader.candidate, _ends(left, MAX_REJECTED)))
-    known = [c.interval for c in (*accepted, *rejected) if c.interval is not None]
+    groups: dict[str, list[At]] = defaultdict(list)
+    for at in found.decisions:
+        groups[fate_of(at.event)].append(at)
+
+    def shown(fate: str, limit: int) -> tuple[Candidate, ...]:
+        return tuple(map(reader.candidate, _ends(groups[fate], limit)))
+
+    accepted, final = shown("accepted", MAX_CARDS), shown("final", MAX_CARDS)
+    parts, rejected = shown("part", MAX_REJECTED), shown("rejected", MAX_REJECTED)
+    everyone = (*accepted, *parts, *rejected, *final)
+    known = [c.interval for c in everyone if c.interval is not None]
     reach = max((abs(end) for ends in known for end in ends), default=0.0)
-    return Changes(accepted, rejected, len(kept), len(left), reach or 1.0)
+    return Changes(
+        accepted=accepted,
+        parts=parts,
+        rejected=rejected,
+        final=final,
+        total_accepted=len(groups["accepted"]),
+        total_parts=len(groups["part"]),
+        total_rejected=len(groups["rejected"]),
+        reach=reach or 1.0,
+    )
 
 
 def _ends(found: list[At], limit: int) -> list[At]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from statistics import fmean, stdev
@@ -10,7 +11,13 @@ from typing import Final
 
 from afnio.optim._statistics import wilson
 from afnio.tracking.report._chart import Chart, Mark, Series, Value, binned, chart
-from afnio.tracking.report._timeline import At, Timeline, is_final, metrics_of
+from afnio.tracking.report._timeline import (
+    At,
+    Timeline,
+    fate_of,
+    is_final,
+    metrics_of,
+)
 from afnio.tracking.report._values import number, numbers, pair, text
 from afnio.tracking.report._words import interval, score
 from afnio.tracking.summary import Summary
@@ -207,9 +214,13 @@ def _marks(found: Timeline) -> list[Mark]:
     """Return one mark for each step that took decisions."""
     marks = []
     for step, group in groupby(found.decisions, key=lambda at: at.step):
-        kept = [at.event.get("accepted") is True for at in group]
-        style = "accepted" if any(kept) else "rejected"
-        label = f"step {step}: {sum(kept)} accepted, {len(kept) - sum(kept)} rejected"
+        fates = Counter(fate_of(at.event) for at in group)
+        if not (fates.keys() - {"final"}):
+            continue
+        style = "accepted" if fates["accepted"] else "rejected"
+        parts = f", {fates['part']} as parts" if fates["part"] else ""
+        label = f"step {step}: {fates['accepted']} accepted{parts}"
+        label += f", {fates['rejected']} rejected"
         marks.append(Mark(float(step), style, label))
     if len(marks) > _MAX_MARKS:
         accepted = [mark for mark in marks if mark.style == "accepted"]

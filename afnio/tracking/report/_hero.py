@@ -128,10 +128,12 @@ def _tiles(
 ) -> list[tuple[str, str, str]]:
     tiles = []
     if summary.decisions:
-        final = sum(each.accepted and not each.roles for each in summary.decisions)
-        kept = sum(each.accepted for each in summary.decisions) - final
-        every = len(summary.decisions) - final
-        tiles.append(("Changes kept", f"{kept:,}", f"of {every:,} proposed"))
+        proposed = [each for each in summary.decisions if not each.is_final]
+        kept = sum(each.accepted for each in proposed)
+        parts = sum(each.part_of is not None for each in proposed)
+        remark = f"of {len(proposed):,} proposed"
+        remark += f", and {parts:,} as parts of those" if parts else ""
+        tiles.append(("Changes kept", f"{kept:,}", remark))
     if summary.steps:
         epochs = words.counted(summary.epochs, "epoch")
         tiles.append(("Training steps", f"{summary.steps:,}", f"{epochs} completed"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from afnio.optim.records import part_of
 from afnio.tracking.report._values import (
     amounts,
     count,
@@ -222,6 +223,17 @@ def is_final(event: Event) -> bool:
     It changes nothing, and comes after the last step; others come within theirs.
     """
     return event.get("accepted") is True and not changes_of(event)
+
+
+def fate_of(event: Event) -> str:
+    """Return what became of a candidate: accepted, part, rejected, or final."""
+    if is_final(event):
+        return "final"
+    if event.get("accepted") is True:
+        return "accepted"
+    reason = event.get("reason")
+    is_part = isinstance(reason, str) and part_of(reason) is not None
+    return "part" if is_part else "rejected"
 
 
 def verdict_of(event: Event) -> Event:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from afnio._dispatch import in_thread, spawn
+from afnio._hints import hinted
 from afnio._text import shorten
 from afnio.errors import InputTypeError, InputValueError, StateError
 from afnio.utils._dataset import Dataset
@@ -24,6 +25,7 @@ from afnio.utils.data.sampler import (
 __all__ = ["DataLoader", "collate_tuple", "default_collate"]
 
 
+@hinted(data="dataset", num_workers="prefetch")
 class DataLoader:
     """Batches of a dataset.
 

@@ -408,3 +408,17 @@ def test_what_a_search_returns_is_no_further_change(tmp_path):
     events = [decision(1, candidate=1), decision(1, accepted=False), step(1), final]
     text = " ".join(page_of(write_run(tmp_path / "r", events)).text.split())
     assert "Changes kept1 of 2 proposed" in text
+    assert "Changes that were kept 1 " in text
+    assert "What was returned in the end" in text
+
+
+def test_parts_of_a_kept_change_were_not_turned_down(tmp_path):
+    """Their lines are in the program; all counts say so."""
+    part = decision(1, candidate=2, accepted=False, reason="part of candidate 3")
+    left = decision(1, candidate=1, accepted=False)
+    events = [left, part, decision(1, candidate=3), step(1)]
+    text = " ".join(page_of(write_run(tmp_path / "r", events)).text.split())
+    assert "Changes kept1 of 3 proposed, and 1 as parts of those" in text
+    assert "Changes that were kept 1 " in text
+    assert "Candidates that are parts of those 1 " in text
+    assert "Candidates that were turned down 1 " in text
