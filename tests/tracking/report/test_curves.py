@@ -42,6 +42,15 @@ def test_validation_is_what_the_gate_compared():
     assert chart.mark_style == ("rejected", "accepted")
 
 
+def test_the_last_comparison_is_with_the_start():
+    """Gates that stop early see all samples only there; its start is the curve's."""
+    some = {"parent_scores": [0], "candidate_scores": [1]}
+    last = decision(4, changes=[])
+    found = [decision(1, **some), *(step(n) for n in range(1, 5)), last]
+    shown = rows(score_chart(*read(*found)), "validation")
+    assert [(x, y) for x, y, _ in shown] == [("0", "0.25"), ("4", "0.75")]
+
+
 def test_epochs_fill_what_gates_have_not_seen():
     """Without a gate the curve is that of the epochs."""
     event = {"step": 1, "metrics": {"val_loss": 0.5}, "interval": [0.25, 0.75]}
