@@ -179,7 +179,9 @@ def _gated(found: Timeline) -> Iterator[Value]:
         before = numbers(at.event.get("parent_scores"))
         after = numbers(at.event.get("candidate_scores"))
         if everything and is_first and len(before) == everything:
-            at_start = 0 if is_final(at.event) else at.step - 1  # compared with the start
+            at_start = (
+                0 if is_final(at.event) else at.step - 1
+            )  # compared with the start
             yield _value(at_start, fmean(before), mean_interval(before))
             is_first = False
         accepted = at.event.get("accepted") is True
