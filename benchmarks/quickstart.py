@@ -79,13 +79,9 @@ def _tuned(quickstart: Any, task: Any, model: Any, seed: int) -> Any:
 
 def _asked(program: Any, task: Any) -> Evaluation:
     """Return the scores of a program on the test messages."""
-    return evaluate(program, task.load("test")[: task.sizes["test"]], _same)
-
-
-def _same(prediction: str, target: str) -> int:
     import quickstart
 
-    return int(quickstart.same(prediction, target))
+    return evaluate(program, task.load("test")[: task.sizes["test"]], quickstart.same)
 
 
 def _said(result: Evaluation, start: Evaluation | None = None) -> str:

@@ -12,14 +12,13 @@ for letter, or what it held before. Anything else is a fault. Options::
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
@@ -28,7 +27,7 @@ from rich.table import Table
 from afnio import Variable
 from afnio._text import placeholders
 from afnio.cognitive.parameter import Parameter
-from afnio.models.testing import ScriptedModel
+from afnio.models.testing import ScriptedModel, edits, in_tags
 from afnio.optim import TGD, PatchTGD
 
 PIECES: Final = (
@@ -66,26 +65,20 @@ class Case:
         if kind == "rewrite" and rng.random() < 0.5:  # keeps what has to be kept
             self.new = f"{self.current} {self.new}"
         self.meant = self.new if kind == "rewrite" else f"{self.current}\n{self.new}"
-        self.requests: list[str] = []
 
-    def reply(self, messages: list[dict[str, Any]], **args: Any) -> str:
+    def reply(self, messages: Sequence[Mapping[str, Any]], **args: Any) -> str:
         """Answer in the form that is asked for."""
-        del args
-        asked = "\n".join(str(turn["content"]) for turn in messages)
-        self.requests.append(asked)
         if self.kind == "edit":
-            edit = {"action": "add", "find": "", "text": self.new}
-            return json.dumps({"edits": [edit]})
-        tag = re.findall(r"<(new_[0-9a-f]+)>", asked)[-1]
-        return f"Sure:\n<{tag}>\n{self.new}\n</{tag}>"
+            return edits(self.new)
+        return f"Sure:\n{in_tags(self.new)(messages, **args)}"
 
     def outcome(self) -> str:
         """Take the step; say what became of the text."""
         param = Parameter(self.current, role="prompt")
         param.append_grad(Variable(f"Say more. {self.feedback}", role="feedback"))
-        optimizer = KINDS[self.kind](param, ScriptedModel(self.reply))
-        optimizer.step(lambda: [1.0] * 4)
-        if self.requests and not self._is_shown():
+        model = ScriptedModel(self.reply)
+        KINDS[self.kind](param, model).step(lambda: [1.0] * 4)
+        if not self._is_shown(model.requests[0].messages):
             return "FAULT: the request does not show the text as it is"
         return self._verdict(param.data)
 
@@ -111,11 +104,10 @@ class Case:
         added = data[len(kept) : len(data) - len(end)]
         return _breaks(added).strip() == _breaks(self.new).strip()
 
-    def _is_shown(self) -> bool:
+    def _is_shown(self, messages: Sequence[Mapping[str, Any]]) -> bool:
         """Whether the text stands whole in its fence, and the fence nowhere else."""
-        shown = re.search(
-            r"<current_(\w+)>\n(.*?)\n</current_\1>", self.requests[0], re.DOTALL
-        )
+        asked = "\n".join(str(turn["content"]) for turn in messages)
+        shown = re.search(r"<current_(\w+)>\n(.*?)\n</current_\1>", asked, re.DOTALL)
         return shown is not None and shown[2] == self.current
 
 
