@@ -12,7 +12,7 @@ import contextvars
 import inspect
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -77,10 +77,17 @@ async def on_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         return await deferred
     except asyncio.CancelledError:
-        deferred.cancel()
-        with suppress(BaseException):  # until it has let go
-            await deferred
+        await abandon([deferred])
         raise
+
+
+async def abandon(deferreds: Sequence[Deferred[Any]]) -> None:
+    """Cancel what nobody will read any more, and wait until it has let go."""
+    for deferred in deferreds:
+        deferred.cancel()
+    for deferred in deferreds:
+        with suppress(BaseException):
+            await deferred
 
 
 async def gather(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -240,7 +247,8 @@ def eager(mode: bool = True) -> Iterator[None]:
     try:
         yield
     finally:
-        _eager.reset(token)
+        with suppress(ValueError):  # an async generator may end in another task
+            _eager.reset(token)
 
 
 def is_eager() -> bool:

@@ -12,12 +12,14 @@ import atexit
 import contextvars
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from afnio._gate import Gate
 from afnio._lane import Lane
 from afnio.errors import CancelledError, InputValueError, StateError
 
@@ -42,11 +44,15 @@ MAX_PENDING: Final = _limit("AFNIO_MAX_PENDING", 16_384)
 _UNWIND_S: Final = 2.0
 """Seconds to wait for cancelled work to let go."""
 
-_LONGEST_WAIT_S: Final = 1.0
-"""Seconds until a waiting thread looks whether it was interrupted."""
-
 STARTS_PER_TURN: Final = 4
 """Operations that start in one turn of the loop."""
+
+HEAD_START: Final = 16
+"""Operations that start while a thread, which has waited, dispatches further ones."""
+
+_GLANCE_S: Final = 1e-5
+"""Seconds for which a thread lets go of the interpreter for that. Otherwise it may keep
+it for 5 ms, in which it dispatches fifty operations."""
 
 _NOTE: Final = "in {}, called at {}"
 
@@ -54,32 +60,6 @@ _NOTE: Final = "in {}, called at {}"
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop running in this thread, if any."""
     return asyncio._get_running_loop()
-
-
-class Gate:
-    """Lets one thread wait for another; an interrupt cannot leave it half locked."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def open(self) -> None:
-        """Let the waiting thread pass; call it once."""
-        self._lock.release()
-
-    def wait(self, timeout_s: float = -1) -> None:
-        """Wait until open, at most ``timeout_s`` seconds if that is not negative.
-
-        A signal that comes just before the lock starts to wait is seen only when it
-        ends; so no single wait is long.
-        """
-        if timeout_s >= 0:
-            self._lock.acquire(timeout=timeout_s)
-            return
-        while not self._lock.acquire(timeout=_LONGEST_WAIT_S):
-            pass
 
 
 class Home:
@@ -94,6 +74,7 @@ class Home:
         self.loop = asyncio.new_event_loop()
         self.lane = Lane()
         self.pending: dict[Deferred[Any], None] = {}
+        self.head_start = HEAD_START
         self._room_seekers: deque[Gate] = deque()
         self._inbox: deque[Callable[[], None]] = deque()
         self._awake = False
@@ -133,12 +114,18 @@ class Home:
         if not self._awake:
             self._awake = True
             self.wake()
+        if self.head_start and running_loop() is None:
+            self.head_start -= 1
+            time.sleep(_GLANCE_S)
 
     def wake(self) -> None:
         """Have the loop look into its inbox.
 
         Waiters call it as well: an interrupt may have hit `spawn` just before it did.
         """
+        if self.is_current():
+            self.loop.call_soon(self._start_some)
+            return
         with suppress(RuntimeError):  # closed: nothing can be started any more
             self.loop.call_soon_threadsafe(self._start_some)
 

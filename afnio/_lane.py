@@ -80,15 +80,22 @@ class Lane:
 
     def _work(self) -> None:
         self._members.inside = True
-        while (job := self._next()) is not None:
+        job = self._next()
+        while job is not None:
             job()
             del job
-            with self._changed:
+            job = self._next(has_run=True)
+
+    def _next(self, *, has_run: bool = False) -> Job | None:
+        """Wait for a job; None if there is none for long.
+
+        Whoever has run one becomes idle in the same breath: a job that came in between
+        would find nobody, and start a thread more.
+        """
+        with self._changed:
+            if has_run:
                 self._busy = False
                 self._changed.notify_all()
-
-    def _next(self) -> Job | None:
-        with self._changed:
             self._idle += 1
             try:
                 while self._busy or not self._jobs:

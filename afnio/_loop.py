@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar, cast
 
-from afnio._home import MAX_PENDING, Gate, home, outcome_of, running_loop
+from afnio._gate import Gate
+from afnio._home import HEAD_START, MAX_PENDING, home, outcome_of, running_loop
 from afnio.errors import CancelledError, LoopError, StateError
 
 __all__ = [
@@ -178,6 +179,7 @@ class Deferred(Generic[T]):
                 f"blocking read of {self.label or 'a pending value'} inside an afnio "
                 "coroutine; await it instead."
             )
+        home.head_start = HEAD_START
         with home.interruptible():
             gate = Gate()
             self.on_done(gate.open)

@@ -16,7 +16,7 @@ import pytest
 
 import afnio
 from afnio import Variable, _dispatch
-from afnio._home import Home, home
+from afnio._home import HEAD_START, Home, home
 from afnio.autodiff.function import Function, Op
 from afnio.errors import AfnioError, CancelledError, LoopError
 
@@ -68,7 +68,9 @@ class Fail(Op):
 class Ask(Op):
     """Call a user's function with the data, on the user lane."""
 
-    _user_code = True
+    @staticmethod
+    def calls_user(x, fn):
+        return True
 
     @staticmethod
     def plan(x, fn):
@@ -220,6 +222,37 @@ class TestTurns:
         begun = [number for what, number in events if what == "begin"]
         assert begun == [*range(40)]
         assert events.index(("end", 0)) < events.index(("begin", 39))
+
+    def test_first_work_starts_while_further_is_dispatched(self, monkeypatch):
+        """A program that keeps the interpreter lets go of it after each of the first.
+
+        Once it has waited for something, the next ones are the first again.
+        """
+        begun, switch_s = [], sys.getswitchinterval()
+        monkeypatch.setattr("afnio._home._GLANCE_S", 0.01)  # also on a busy machine
+
+        async def work(number):
+            begun.append(number)
+            await asyncio.sleep(0.3)  # so that the program has to wait
+
+        _dispatch.run_sync(work("warm-up"))
+        sys.setswitchinterval(10)
+        try:
+            for number in range(2):
+                jobs = [_dispatch.spawn(work(number)) for _ in range(HEAD_START - 1)]
+                assert number in begun
+                for job in jobs:
+                    job.result()
+        finally:
+            sys.setswitchinterval(switch_s)
+
+    def test_a_long_dispatch_does_not_let_go_for_ever(self, gate):
+        """What is under way by then keeps the loop busy; letting go takes time."""
+        waiting = [Wait.apply(Variable("a"), gate) for _ in range(HEAD_START + 1)]
+        assert home().head_start == 0
+        threading.Timer(0.1, gate.open).start()
+        assert [value.data for value in waiting] == ["a"] * len(waiting)
+        assert home().head_start == HEAD_START
 
 
 def pending(data):
@@ -1019,6 +1052,7 @@ class TestProcesses:
                 )
             for i in range(6):
                 round_(i)
+            _dispatch.run_sync(_dispatch.call_user(str.upper, "a"))  # starts the lane
             before = census()
             for i in range(100):
                 round_(i)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from afnio._dispatch import gather
+from afnio._dispatch import Deferred, abandon, gather
 from afnio._text import cut_middle
-from afnio._variable import Variable
+from afnio._variable import Pending, Variable
 from afnio.autodiff._chat import Sample
 from afnio.autodiff._critic import Case, Target, acriticize
 from afnio.autodiff._inputs import snapshot
@@ -54,12 +54,21 @@ async def aassign(
         for index, text in enumerate(feedback)
         if call.samples[index] is not None and not is_empty(text)
     }
-    await gather(_ready(texts.values()) for texts in said.values())
+    try:
+        await gather(_ready(texts.values()) for texts in said.values())
+    except BaseException:
+        await abandon(_jobs(said))  # or they would be asked, and paid, for nothing
+        raise
     records = _records(call, grad, feedback)
     return [
         _gradient(call, position, said, records) if wanted else None
         for position, wanted in enumerate(tracked)
     ]
+
+
+def _jobs(said: Said) -> list[Deferred[Any]]:
+    values = (text._value for texts in said.values() for text in texts.values())
+    return [value.job for value in values if type(value) is Pending]
 
 
 async def _ready(variables: Iterable[Variable]) -> None:

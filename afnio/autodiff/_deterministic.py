@@ -6,9 +6,9 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from afnio._dispatch import run_sync
+from afnio._dispatch import gather, run_sync
 from afnio._variable import Variable
 from afnio.autodiff import _evaluation as common
 from afnio.autodiff._evaluation import Reduction
@@ -17,12 +17,17 @@ from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.function import FunctionNode, Op
 
 EvalFn = Callable[[Any, Any], Any]
+_WHERE: Final = "while evaluating sample {}"
 
 
 class KnowingEvaluator(Op):
     """An evaluation of a prediction, its first argument, by a `Rule`."""
 
-    _user_code = True
+    @staticmethod
+    def calls_user(*args: Any, **kwargs: Any) -> bool:
+        """A rule may be the user's, or take its time."""
+        del args, kwargs
+        return True
 
     @staticmethod
     def wants_grad(needs: tuple[bool, ...], *args: Any) -> tuple[bool, ...]:
@@ -148,21 +153,33 @@ def evaluate(
 def _score_all(
     samples: list[tuple[Any, Any]], eval_fn: EvalFn, *, batch: bool
 ) -> list[tuple[Any, Any, Any]]:
-    scored = []
-    for index, (predicted, expected) in enumerate(samples):
-        if predicted is None and batch:
-            scored.append((predicted, expected, None))
-            continue
-        try:
-            score = eval_fn(predicted, expected)
+    """Score every sample; what has to be awaited, for all at once."""
+    scores: list[Any] = []
+    waiting: dict[int, Any] = {}
+    try:
+        for index, (predicted, expected) in enumerate(samples):
+            is_missing = predicted is None and batch
+            score = None if is_missing else eval_fn(predicted, expected)
+            scores.append(score)
             if inspect.isawaitable(score):
-                score = run_sync(_await(score))
-        except Exception as error:
-            error.add_note(f"while evaluating sample {index}")
-            raise
-        scored.append((predicted, expected, score))
-    return scored
+                waiting[index] = score
+    except BaseException as error:
+        for awaitable in waiting.values():
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+        if isinstance(error, Exception):
+            error.add_note(_WHERE.format(len(scores)))
+        raise
+    if waiting:
+        found = run_sync(gather(_await(*item) for item in waiting.items()))
+        for index, score in zip(waiting, found, strict=True):
+            scores[index] = score
+    return [(*sample, score) for sample, score in zip(samples, scores, strict=True)]
 
 
-async def _await(awaitable: Any) -> Any:
-    return await awaitable
+async def _await(index: int, awaitable: Any) -> Any:
+    try:
+        return await awaitable
+    except Exception as error:
+        error.add_note(_WHERE.format(index))
+        raise

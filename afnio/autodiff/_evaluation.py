@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from afnio._data import normalize
 from afnio._text import cut_middle, describe, fence, fill, shorten
@@ -27,6 +28,14 @@ class Reduction:
     fn: Callable[[list[Any]], Any] | None
     purpose: str | Variable | None
     """What it computes, in words."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is quick and none of the user's code."""
+        return self.fn is None or any(self.fn is known for known in _KNOWN)
+
+
+_KNOWN: Final = (builtins.sum, builtins.min, builtins.max)
 
 
 def roles_of(prediction: Variable) -> tuple[str, str]:

@@ -109,7 +109,24 @@ class Inputs:
 
 def variables_in(value: Any) -> list[Variable]:
     """List the Variables in nested lists, tuples and mappings, in order."""
-    return [item for item in flat(value) if isinstance(item, Variable)]
+    found: list[Variable] = []
+    _find([value], found)
+    return found
+
+
+def _find(nested: Any, found: list[Variable]) -> None:
+    """Add the Variables in ``nested`` to ``found``; every operation comes through."""
+    if isinstance(nested, (list, tuple)):
+        items: Iterable[Any] = nested
+    elif isinstance(nested, (dict, Mapping)):  # the former is told apart in no time
+        items = nested.values()
+    else:
+        return
+    for item in items:
+        if isinstance(item, Variable):
+            found.append(item)
+        elif type(item) not in _PLAIN:
+            _find(item, found)
 
 
 def flat(nested: Any) -> Iterable[Any]:
@@ -130,11 +147,11 @@ def _replace(value: Any, copies: Mapping[int, Snapshot]) -> Any:
         return value
     if isinstance(value, Variable):
         return copies[id(value)]
-    if isinstance(value, Mapping):
-        return {key: _replace(item, copies) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         items = [_replace(item, copies) for item in value]
         if hasattr(value, "_make"):  # a named tuple
             return value._make(items)
         return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, (dict, Mapping)):
+        return {key: _replace(item, copies) for key, item in value.items()}
     return value

@@ -50,7 +50,17 @@ class WeightedEvaluator(Op):
             different numbers of samples.
     """
 
-    _user_code = True
+    @staticmethod
+    def calls_user(
+        evaluations: Any,
+        weights: Any = None,
+        names: Any = None,
+        reduction_fn: Any = builtins.sum,
+        reduction_fn_purpose: Any = "summation",
+    ) -> bool:
+        """Only the reduction may be the user's."""
+        del evaluations, weights, names
+        return not Reduction(reduction_fn, reduction_fn_purpose).is_known
 
     @staticmethod
     def plan(

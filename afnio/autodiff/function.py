@@ -16,6 +16,7 @@ from afnio import _dispatch
 from afnio._data import copy_data
 from afnio._dispatch import Deferred, call_site
 from afnio._variable import Pending, Variable
+from afnio.autodiff._form import Form
 from afnio.autodiff._inputs import Inputs
 from afnio.autodiff._node import FunctionNode
 from afnio.autodiff.anomaly import is_anomaly_enabled
@@ -102,7 +103,8 @@ class Function:
         Raises:
             InputTypeError: Forward returned something that is not a Variable.
         """
-        args, kwargs = _bind(cls, args, kwargs)
+        if kwargs:
+            args, kwargs = _form(cast("Any", cls)).bind(args, kwargs)
         inputs = Inputs(args, kwargs)
         for job in inputs.pending():
             job.result()
@@ -156,22 +158,10 @@ async def _await(awaitable: Awaitable[Any]) -> Any:
 
 
 @functools.cache
-def _signature(function: type[Function]) -> inspect.Signature:
-    signature = inspect.signature(function.forward)
-    if function.setup_context is not Function.setup_context:
-        return signature
-    return signature.replace(parameters=list(signature.parameters.values())[1:])
-
-
-def _bind(
-    function: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Turn keyword arguments that forward names into positional ones."""
-    if not kwargs:
-        return args, kwargs
-    bound = _signature(cast("Any", function)).bind(*args, **kwargs)
-    bound.apply_defaults()
-    return bound.args, bound.kwargs
+def _form(function: type[Function]) -> Form:
+    """Return the form of a call: that of forward, without the context."""
+    skipped = int(function.setup_context is Function.setup_context)
+    return Form.of(function.forward, skipped)
 
 
 def is_evaluator(node: Node | None) -> bool:
@@ -189,8 +179,6 @@ class Op(Function):
     """
 
     _trusted = True
-    _user_code: ClassVar[bool] = False
-    """Whether forward calls a user's function, so it must not run on the loop."""
 
     @staticmethod
     def plan(*args: Any, **kwargs: Any) -> tuple[str, ...]:
@@ -203,11 +191,17 @@ class Op(Function):
         del args
         return needs
 
+    @staticmethod
+    def calls_user(*args: Any, **kwargs: Any) -> bool:
+        """Whether forward calls a user's function, so it must not run on the loop."""
+        del args, kwargs
+        return False
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Record the operation; compute now if that takes no waiting."""
         if kwargs:
-            args, kwargs = _bind(cls, args, kwargs)
+            args, kwargs = _form(cast("Any", cls)).bind(args, kwargs)
         roles = cls.plan(*args, **kwargs)
         inputs = Inputs(args, kwargs)
         inputs.needs_grad = cls.wants_grad(inputs.needs_grad, *args)
@@ -219,7 +213,7 @@ class Op(Function):
             if is_anomaly_enabled():
                 node._site = call_site()
         jobs = inputs.pending()
-        if jobs or cls._forward_is_async or (cls._user_code and _dispatch.is_on_loop()):
+        if jobs or cls._forward_is_async or cls._is_unwelcome(args, kwargs):
             values: Any = cls._defer(node, inputs, jobs)
         else:
             values = _as_tuple(cls.forward(node, *args, **kwargs), len(roles))
@@ -237,6 +231,11 @@ class Op(Function):
             for variable in made:
                 variable._evidence = node
         return made if len(made) > 1 else made[0]
+
+    @classmethod
+    def _is_unwelcome(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether forward must not run in this thread."""
+        return _dispatch.is_on_loop() and cls.calls_user(*args, **kwargs)
 
     @classmethod
     def _defer(
@@ -261,7 +260,7 @@ class Op(Function):
         for job in jobs:
             await job
         forward: Callable[..., Any] = functools.partial(cls.forward, node)
-        if cls._user_code:
+        if cls.calls_user(*args, **kwargs):
             result = await _dispatch.call_user(
                 functools.partial(forward, *args, **kwargs), order=node.sequence_nr
             )

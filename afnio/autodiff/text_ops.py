@@ -21,7 +21,7 @@ from afnio.autodiff._merge import (
     trail,
 )
 from afnio.autodiff._ops_common import elementwise, fit, known
-from afnio.autodiff._prompts import DERIVED_FEEDBACK, PART_FEEDBACK
+from afnio.autodiff._prompts import DERIVED_FEEDBACK, PART_FEEDBACK, UNNAMED
 from afnio.autodiff._relay import connect
 from afnio.autodiff.function import FunctionNode, Op
 from afnio.errors import InputTypeError, InputValueError, TemplateError
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 def derived(grad: Variable, role: str, step: str) -> Variable:
     """Pass feedback on, saying by which steps the result came from its source."""
     how = trail(step, grad)
-    return passed_on(grad, role, DERIVED_FEEDBACK.format(role=role, how=how), how)
+    lead_in = DERIVED_FEEDBACK.format(role=role or UNNAMED, how=how)
+    return passed_on(grad, role, lead_in, how)
 
 
 class StringMethod(Op):
@@ -139,7 +140,7 @@ def _moved(record: Evidence, places: range) -> Evidence:
 def _addressed(source: Feedback, role: str) -> Variable:
     """Pass on feedback per sample, with a lead-in only if there were other steps."""
     if source.how:
-        lead_in = DERIVED_FEEDBACK.format(role=role, how=source.how)
+        lead_in = DERIVED_FEEDBACK.format(role=role or UNNAMED, how=source.how)
         return passed_on(source, role, lead_in)
     source.role = f"feedback to {role}"
     return source
@@ -147,7 +148,7 @@ def _addressed(source: Feedback, role: str) -> Variable:
 
 def _on_part(grad: Variable, role: str, index: int | slice) -> Variable:
     """Turn feedback on a slice of a text into feedback on the text."""
-    lead_in = PART_FEEDBACK.format(role=role, part=_describe(index))
+    lead_in = PART_FEEDBACK.format(role=role or UNNAMED, part=_describe(index))
     if how := how_of(grad):
         lead_in += f" ({how} was applied to it)"
     return passed_on(grad, role, lead_in, trail(_subscript(index), grad))
@@ -191,7 +192,11 @@ def get_item(x: Variable, index: int | slice) -> Variable:
 class Map(Op):
     """A user's own pure function, applied to every value."""
 
-    _user_code = True
+    @staticmethod
+    def calls_user(*args: Any, **kwargs: Any) -> bool:
+        """Whatever else it does, it calls the function."""
+        del args, kwargs
+        return True
 
     @staticmethod
     def plan(x: Variable, fn: Callable[[Any], Any], purpose: str) -> tuple[str, ...]:
@@ -211,6 +216,8 @@ class Map(Op):
         ctx.role = x.role
         ctx.how = purpose or f".map({getattr(fn, '__name__', 'a function')})"
         data = x.data
+        if data is None:
+            raise InputTypeError("map got None; expected text, a number or a list.")
         if isinstance(data, list):
             return normalize([None if item is None else fn(item) for item in data])
         return normalize(fn(data))

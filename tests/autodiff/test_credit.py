@@ -8,8 +8,14 @@ import threading
 import pytest
 
 import afnio.cognitive.functional as F
-from afnio import Variable
-from afnio.autodiff import credit_mode, get_credit_mode
+from afnio import Variable, autodiff
+from afnio._home import home
+from afnio.autodiff import (
+    credit_mode,
+    critic_prompt,
+    get_credit_mode,
+    get_critic_prompt,
+)
 from afnio.autodiff.evaluator import DeterministicEvaluator, ExactMatchEvaluator
 from afnio.autodiff.lm_ops import ChatCompletion
 from afnio.cognitive.parameter import Parameter
@@ -181,3 +187,65 @@ def test_a_batch_is_copied_once_not_for_every_critic_call(size, monkeypatch):
         explanation.backward()
     assert question.grad[0].data == ["No."] * size
     assert len([data for data in copied if isinstance(data, list)]) < 4
+
+
+class TestFailure:
+    @pytest.mark.parametrize("batched", [True, False])
+    def test_the_first_failure_cancels_all_other_critics(self, batched):
+        """Nobody would read what they say, and it would be paid for."""
+        asked, cancelled = [], []
+
+        async def critic(messages, **_):
+            asked.append(messages)
+            if len(asked) == 3:
+                raise LookupError("boom")
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(messages)
+                raise
+
+        prompt = Parameter("Answer.", role="system prompt")
+        texts = ["a", "b", "c"]
+        samples = [texts] if batched else texts
+        losses = [
+            ExactMatchEvaluator.apply(ask(prompt, sample), "yes")[1]
+            for sample in samples
+        ]
+        with (
+            set_backward_model_client(ScriptedModel(critic)),
+            pytest.raises(LookupError, match="boom"),
+        ):
+            autodiff.backward(losses)
+        assert (len(asked), len(cancelled)) == (3, 2)
+        assert not home().pending
+        assert prompt.grad == []
+
+
+def ask(prompt, question):
+    """Return the replies to a question, or to a batch of them."""
+    turns = [
+        {"role": "system", "content": [prompt]},
+        {"role": "user", "content": [Variable("{question}")]},
+    ]
+    inputs = {"question": question}
+    return ChatCompletion.apply(ScriptedModel("no"), turns, inputs=inputs)
+
+
+def test_settings_in_an_async_generator():
+    """One that is entered in one task may be left in another."""
+
+    async def settings():
+        with credit_mode("passthrough"), critic_prompt(Variable("Be kind.")):
+            yield get_credit_mode(), get_critic_prompt().data
+
+    async def main():
+        generator = settings()
+        first = await asyncio.create_task(following(generator))
+        return first, await asyncio.create_task(following(generator))
+
+    async def following(generator):
+        return await anext(generator, "end")
+
+    assert asyncio.run(main()) == (("passthrough", "Be kind."), "end")
+    assert get_credit_mode() == "critic"

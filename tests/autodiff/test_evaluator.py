@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from afnio import Variable
@@ -161,6 +163,47 @@ def test_async_eval_fn_is_awaited():
         return 7
 
     assert DeterministicEvaluator.apply(prediction(), "x", score, "p")[0].data == 7
+
+
+def test_a_batch_is_awaited_all_at_once():
+    """Scores that wait for something wait together; their order is the samples'."""
+    everybody = asyncio.Barrier(3)
+
+    async def score(p, t):
+        if p != "late":  # the others wait for each other
+            await everybody.wait()
+        return len(p)
+
+    batch = prediction(["a", "late", "ab", None, "abc"])
+    scores = DeterministicEvaluator.apply(batch, "x", score, "length")[0]
+    assert scores.data == [1, 4, 2, None, 3]
+
+
+def test_a_failing_score_says_which_sample_and_ends_the_others():
+    """Coroutines that were made are closed, those that wait are cancelled."""
+    cancelled = []
+
+    async def score(p, t):
+        try:
+            await asyncio.sleep(0 if p == "bad" else 60)
+        except asyncio.CancelledError:
+            cancelled.append(p)
+            raise
+        raise LookupError(p)
+
+    def refuse(p, t):
+        if p == "bad":
+            raise LookupError(p)
+        return score(p, t)
+
+    for eval_fn, ended in ((score, ["a", "b"]), (refuse, [])):
+        cancelled.clear()
+        with pytest.raises(LookupError, match="bad") as caught:
+            DeterministicEvaluator.apply(
+                prediction(["a", "bad", "b"]), "x", eval_fn, "p"
+            )[0].data
+        assert caught.value.__notes__[0] == "while evaluating sample 1"
+        assert cancelled == ended
 
 
 def test_missing_predictions_do_not_count():

@@ -138,3 +138,19 @@ def test_a_batch_without_predictions_has_no_score(batch):
     """Nothing was evaluated, so there is no score, also in a batch of one."""
     assert score(batch, "a") is None
     assert score(batch, "a", reduction_fn=None) == batch
+
+
+@pytest.mark.parametrize(
+    ("options", "is_the_users"),
+    [
+        ({}, False),
+        ({"normalize": ["strip", "casefold"], "tolerance": 0.1}, False),
+        ({"reduction_fn": max, "reduction_fn_purpose": "maximum"}, False),
+        ({"normalize": ["strip", str.lower]}, True),
+        ({"normalize": str.lower}, True),
+        ({"reduction_fn": len, "reduction_fn_purpose": "count"}, True),
+    ],
+)
+def test_only_functions_of_the_user_leave_the_loop(options, is_the_users):
+    """To compare takes no time; a normalizer or a reduction of the user's may."""
+    assert ExactMatchEvaluator.calls_user("a", "b", **options) is is_the_users

@@ -192,3 +192,9 @@ def test_text_scores_do_not_combine():
     part = DeterministicEvaluator.apply(answers("a"), "a", lambda p, t: "good", "taste")
     with pytest.raises(InputTypeError, match="only numbers"):
         WeightedEvaluator.apply([part, part])
+
+
+def test_only_a_reduction_of_the_users_leaves_the_loop():
+    """The weighting itself takes no time."""
+    assert not WeightedEvaluator.calls_user([])
+    assert WeightedEvaluator.calls_user([], reduction_fn=lambda scores: scores[0])
