@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Final, TypeAlias, cast
 
 from afnio._text import shorten
@@ -25,6 +26,13 @@ JAGGED: Final = _Jagged()
 """The size in a shape where the lists of a level differ in length."""
 
 
+_PLAIN: Final = (str, float, bool, int)
+
+
+def _is_value(data: Any) -> bool:
+    return isinstance(data, _PLAIN) and not isinstance(data, Enum)
+
+
 def normalize(data: Data) -> Data:
     """Validate ``data`` and return our own copy of it, tuples turned into lists.
 
@@ -34,12 +42,17 @@ def normalize(data: Data) -> Data:
     Raises:
         InputTypeError: Any other object, or text and numbers mixed.
     """
-    if data is None or isinstance(data, (str, int, float)):
+    if data is None or type(data) in _PLAIN or _is_value(data):
         return data
     if not isinstance(data, (list, tuple)):
         raise InputTypeError(_refusal(data))
     kinds: set[type] = set()
-    copy = _copy_list(data, kinds)
+    try:
+        copy = _copy_list(data, kinds)
+    except RecursionError:
+        raise InputTypeError(
+            "Variable data is nested too deeply, or a list holds itself."
+        ) from None
     if str in kinds and len(kinds) > 1:
         raise InputTypeError(
             "Variable data mixes text and numbers: expected all leaves of a list to be "
@@ -61,9 +74,8 @@ def _copy_list(data: list[Any] | tuple[Any, ...], kinds: set[type]) -> list[Any]
 
 
 def _kind(leaf: object) -> type:
-    for kind in (str, float, bool, int):
-        if isinstance(leaf, kind):
-            return kind
+    if type(leaf) in _PLAIN or _is_value(leaf):
+        return next(kind for kind in _PLAIN if isinstance(leaf, kind))
     raise InputTypeError(_refusal(leaf))
 
 
@@ -71,6 +83,7 @@ def _refusal(data: object) -> str:
     return (
         "Variable data must be None, str, int, float, or a (nested) list of them; "
         f"got {type(data).__name__}: {shorten(data)}."
+        + (" Give the member's .value." if isinstance(data, Enum) else "")
     )
 
 

@@ -1,4 +1,4 @@
-"""The operators and string methods of a Variable, and how it is written as text.
+"""The operators and string methods of a Variable; how it is written, copied, pickled.
 
 They are a class of their own only to keep `afnio._variable` short. Operators and string
 methods are recorded in the graph; each line says which operation of `afnio.autodiff`
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from afnio import _data
 from afnio._text import shorten
-from afnio.errors import StateError
+from afnio.errors import InputTypeError, StateError
 
 if TYPE_CHECKING:
     from afnio._variable import Variable
@@ -98,6 +98,31 @@ class Operators:
             return f"grad_fn={me._grad_fn.name()}"
         return f"requires_grad={me.requires_grad}"
 
+    def __copy__(self) -> Self:
+        """Return another Variable at the same place of the graph, with no grad yet."""
+        result = type(self).__new__(type(self))
+        plain, slots = _state(self)
+        for name, value in {**(plain or {}), **slots, "_grad": None}.items():
+            setattr(result, name, value)
+        cast("Variable", result)._value = _data.copy_data(slots["_value"])
+        return result
+
+    def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return what a pickle holds: no graph, no hooks; waits while pending.
+
+        Raises:
+            StateError: It is not a leaf, and a graph stays in its process.
+        """
+        me = cast("Variable", self)
+        if not me.is_leaf:
+            raise StateError(
+                "only leaf Variables can be pickled; call detach() first (role "
+                f"{shorten(me.role)!r})."
+            )
+        me.data  # noqa: B018 - from now on it is not pending
+        plain, slots = _state(self)
+        return plain, {**slots, "_grad_fn": None, "_evidence": me.evidence}
+
     def capitalize(self) -> Variable:
         """Return the text with its first character in upper case, the rest lower."""
         return self._text("capitalize")
@@ -177,14 +202,20 @@ class Operators:
         """
         return cast("Variable", autodiff().text_ops.map_values(self, fn, purpose))
 
-    def format(self, **values: Variable | str | float) -> Variable:
+    def format(self, /, *args: Any, **values: Variable | str | float) -> Variable:
         """Fill ``{name}`` placeholders; every other brace is text.
 
         Unlike `str.format`, values are inserted once, as they are, and never scanned.
 
         Raises:
+            InputTypeError: A value was given without a name.
             TemplateError: A name occurs nowhere in the text.
         """
+        if args:
+            raise InputTypeError(
+                f"format takes values by name, as in .format(name={shorten(args[0])!r})"
+                " for the placeholder {name}; got one without a name."
+            )
         return cast("Variable", autodiff().text_ops.format_template(self, values))
 
     def join(self, parts: Iterable[Variable | str]) -> Variable:
@@ -195,3 +226,10 @@ class Operators:
         """Return the parts of the text; see `afnio.autodiff.basic_ops.Split`."""
         split = autodiff().basic_ops.Split
         return cast("tuple[Variable, ...]", split.apply(self, sep, maxsplit))
+
+
+def _state(variable: Operators) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Return a Variable's attributes, without those that are its own alone."""
+    plain, slots = cast("Any", object.__getstate__(variable))
+    own = {"_accumulator": None, "_hooks": None, "_id": None, "_retain_grad": False}
+    return plain, {**slots, **own}

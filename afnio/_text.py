@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from afnio.errors import InputTypeError
+
 ROLE_LIMIT: Final = 200
 """Characters that a joined role may have before it is cut."""
 
@@ -59,7 +61,14 @@ def items(texts: Iterable[str]) -> str:
 
 def join_roles(roles: Iterable[str | None], limit: int = ROLE_LIMIT) -> str:
     """Join roles with ``and``, without repetition, cut at ``limit`` characters."""
-    return _join_roles(tuple(roles), limit)
+    try:
+        return _join_roles(roles := tuple(roles), limit)
+    except (AttributeError, TypeError):
+        bad = next(r for r in roles if not isinstance(r, str | None))
+        raise InputTypeError(
+            f"a role must be text, got {type(bad).__name__}: {shorten(bad)}. Is it the "
+            "second argument of a Variable, where requires_grad=... was meant?"
+        ) from None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -86,6 +95,8 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 def placeholders(template: str) -> list[str]:
     """List the names in single braces, in order of first use; ``{{name}}`` is text."""
+    if "{" not in template:
+        return []
     found = (match.group(2) for match in _PLACEHOLDER.finditer(template))
     return list(dict.fromkeys(name for name in found if name))
 

@@ -49,7 +49,15 @@ class TemplateError(InputValueError):
 
 
 class GradientCountError(InputValueError):
-    """A backward returned another number of gradients than it has inputs."""
+    """A backward returned another number of gradients than it has inputs.
+
+    Attributes:
+        reply: The raw reply, where a model was to give them.
+    """
+
+    def __init__(self, message: str, *, reply: str | None = None) -> None:
+        super().__init__(message)
+        self.reply = reply
 
 
 class UnknownModelError(InputValueError):

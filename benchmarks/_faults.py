@@ -229,12 +229,13 @@ class Server:
 
         async def hang_up() -> None:
             self._server.close()
-            for writer in self._writers:
-                writer.transport.abort()
-            for task in self._hanging:
-                task.cancel()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            await asyncio.gather(*others, return_exceptions=True)
+            here = asyncio.current_task()
+            while others := asyncio.all_tasks() - {here}:
+                for writer in self._writers:  # one may have come just before
+                    writer.transport.abort()
+                for task in self._hanging:
+                    task.cancel()
+                await asyncio.wait(others, timeout=0.05)
 
         self._run(hang_up())
 

@@ -340,3 +340,30 @@ class TestGrowth:
         (grad,) = x.grad
         assert (grad.requires_grad, grad.grad_fn) == (False, None)
         assert copy.deepcopy(grad).data == grad.data
+
+    @pytest.mark.parametrize("role", ["", None])
+    def test_values_without_a_role(self, role):
+        """Critics read a name for them, not ``None`` and not a gap."""
+        for step in (
+            lambda x: x + "!",
+            lambda x: x.upper(),
+            lambda x: x[0],
+            lambda x: x.split()[0],
+        ):
+            x = Variable("a b", role, requires_grad=True)
+            step(x).backward(Variable("too long"))
+            assert "this input" in x.grad[0].data
+            assert "None" not in x.grad[0].data
+
+
+def test_format_takes_any_name_and_only_names():
+    """A placeholder may be called self; values without names are refused."""
+    assert Variable("{self}").format(self="a").data == "a"
+    with pytest.raises(InputTypeError, match=r"\.format\(name='a'\)"):
+        Variable("{}").format("a")
+
+
+def test_map_of_none():
+    """A scalar None is refused, as other operations refuse it."""
+    with pytest.raises(InputTypeError, match="map got None"):
+        Variable(None).map(str.upper)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import gc
+import pickle
 import weakref
+from enum import Enum
 
 import pytest
 from hypothesis import given
@@ -14,11 +16,22 @@ import afnio
 from afnio import Variable, is_scalar_variable, is_variable
 from afnio._variable import JAGGED
 from afnio.errors import InputTypeError, InputValueError, StateError
+from afnio.models.testing import ScriptedModel
 
 
 def tracked(data="foo", role="r"):
     """Return a non-leaf."""
     return Variable(data, role, requires_grad=True) + Variable("", role)
+
+
+class Colour(str, Enum):  # noqa: UP042 - the odd kind
+    """Text that an f-string writes as the member's name."""
+
+    RED = "red"
+
+
+HOLDS_ITSELF = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
 
 
 class TestData:
@@ -61,6 +74,9 @@ class TestData:
             [b"x"],
             ["a", {}],
             [[1], ["a"]],
+            Colour.RED,
+            [Colour.RED],
+            HOLDS_ITSELF,
         ],
     )
     def test_kinds_that_are_refused(self, bad):
@@ -338,6 +354,53 @@ class TestCopies:
         with pytest.raises(StateError, match="detach"):
             copy.deepcopy(tracked())
 
+    def test_shallow_copy_is_a_leaf_of_its_own(self):
+        """Feedback on a copy is its own, also while the original is in a graph."""
+        v = Variable(["a"], "r", requires_grad=True)
+        v.register_hook(lambda _: Variable("hooked"))
+        graph = v + "b"
+        w = copy.copy(v)
+        (w + "c").backward(Variable("g"))
+        assert (v.grad, len(w.grad)) == ([], 1)
+        assert "hooked" not in w.grad[0].data[0]
+        assert w.variable_id != v.variable_id
+        w.data.append("d")
+        assert v.data == ["a"]
+        graph.backward(Variable("h"))
+        assert (len(v.grad), len(w.grad)) == (1, 1)
+
+    def test_shallow_copy_of_non_leaf(self):
+        """It stands at the same place of the graph."""
+        x = Variable("a", "x", requires_grad=True)
+        y = x + "b"
+        z = copy.copy(y)
+        assert z.grad_fn is y.grad_fn
+        z.backward(Variable("g"))
+        assert len(x.grad) == 1
+
+    def test_pickle_of_leaf(self):
+        """Also while it is part of a graph and has hooks; grads come along."""
+        v = afnio.cognitive.Parameter("a", "r")
+        v.register_hook(lambda _: None)
+        graph = v + "b"
+        graph.backward(Variable("g"), retain_graph=True)
+        w = pickle.loads(pickle.dumps(v))
+        assert (type(w), w.data, w.role) == (type(v), "a", "r")
+        assert w.grad[0].data == v.grad[0].data
+        (w + "c").backward(Variable("h"))
+        assert (len(v.grad), len(w.grad)) == (1, 2)
+
+    def test_pickle_of_others(self):
+        """Pending values are waited for; a graph stays in its process."""
+        model = ScriptedModel("reply", latency_s=0.05)
+        messages = [{"role": "user", "content": [Variable("q")]}]
+        reply = afnio.cognitive.functional.chat_completion(model, messages)
+        assert pickle.loads(pickle.dumps(reply)).data == "reply"
+        frozen = tracked("a").requires_grad_(False)
+        assert pickle.loads(pickle.dumps(frozen)).grad_fn is None
+        with pytest.raises(StateError, match="detach"):
+            pickle.dumps(tracked())
+
     def test_deepcopy_keeps_sharing(self):
         """A Variable met twice is copied once."""
         v = Variable("a")
@@ -440,3 +503,9 @@ class TestLifetime:
             y = x + Variable("b", "y")
         assert (y.data, y.role) == ("ab", "x and y")
         assert (y.requires_grad, y.grad_fn, y.is_leaf) == (False, None, True)
+
+
+def test_a_role_that_is_no_text_says_what_was_meant():
+    """``Variable("t", True)`` gives the role True."""
+    with pytest.raises(InputTypeError, match="requires_grad="):
+        Variable("t", True) + Variable("k")

@@ -8,16 +8,17 @@ from afnio import _dispatch
 from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.autodiff._engine import Outcome, Pass
-from afnio.autodiff._merge import merge, per_sample
+from afnio.autodiff._merge import check_fit, merge
 from afnio.autodiff._plan import Plan
 from afnio.autodiff.function import is_evaluator
 from afnio.autodiff.graph import (
     AccumulateGrad,
     GradientEdge,
+    Node,
     edge_of,
     get_gradient_edge,
 )
-from afnio.errors import InputTypeError, StateError
+from afnio.errors import InputTypeError, InputValueError, StateError
 
 GradInputs = Variable | GradientEdge | Sequence[Variable | GradientEdge]
 
@@ -211,8 +212,8 @@ def _check_batch(variable: Variable, gradient: Variable | None) -> None:
     """Raise if feedback per sample cannot be matched with the samples."""
     if gradient is None or not (variable.is_ready() and gradient.is_ready()):
         return
-    if isinstance(data := variable.data, list) and isinstance(gradient.data, list):
-        per_sample(gradient.data, len(data))
+    if isinstance(gradient.data, list):
+        check_fit(gradient.data, variable.data)
 
 
 def _as_list(
@@ -248,7 +249,23 @@ def _as_inputs(inputs: GradInputs) -> list[Variable | GradientEdge]:
                 "inputs must hold Variables or GradientEdges, got "
                 f"{type(item).__name__}."
             )
+        if isinstance(item, GradientEdge):
+            _check_edge(item)
     return found
+
+
+def _check_edge(edge: GradientEdge) -> None:
+    node, output_nr = edge
+    if not isinstance(node, Node):
+        raise InputTypeError(
+            f"a GradientEdge in inputs has no node, got {shorten(node)}; "
+            "afnio.autodiff.graph.get_gradient_edge(variable) returns one."
+        )
+    if output_nr not in range(node._outputs):
+        raise InputValueError(
+            f"a GradientEdge in inputs names output {output_nr!r} of "
+            f"{type(node).__name__}, which has {node._outputs}, counted from 0."
+        )
 
 
 def _leaf_edges(inputs: GradInputs | None) -> list[GradientEdge] | None:

@@ -293,7 +293,7 @@ def _render_sample(
     missing = [name for name, value in values.items() if value is None]
     if missing and index is None:
         raise _missing(missing[0])
-    if missing:
+    if missing or (index is not None and _lacks_text(messages, index)):
         return None
     turns: list[dict[str, Any]] = []
     for position, message in enumerate(messages):
@@ -307,6 +307,16 @@ def _render_sample(
             continue
         turns.append(_turn(message, values, at))
     return Sample(index or 0, tuple(turns), values)
+
+
+def _lacks_text(messages: Sequence[Mapping[str, Any]], index: int) -> bool:
+    """Whether a batched text of a message is missing for a sample."""
+    return any(
+        isinstance(part.data, list) and part.data[index] is None
+        for message in messages
+        if not is_demonstrations(message) and message["role"] != TURNS
+        for part in variables_in(message["content"])
+    )
 
 
 def _turn(

@@ -22,7 +22,7 @@ from afnio.models._roles import get_backward_model_client
 from afnio.models._structured import json_object
 
 MAX_TRIES: Final = 3
-"""How often the critic is asked before its reply counts as unusable."""
+"""How often a critic or judge is asked before its reply counts as unusable."""
 
 TEXT_LIMIT: Final = 12_000
 """Characters of one text shown to the critic; the middle of longer ones is cut."""
@@ -149,7 +149,8 @@ def parse_critic(reply: str | None, targets: Sequence[Target]) -> list[str]:
     names = [target.name for target in targets]
     if set(found) != set(names):
         raise GradientCountError(
-            f"the critic returned feedback on {sorted(found)}, expected {names}."
+            f"the critic returned feedback on {sorted(found)}, expected {names}.",
+            reply=reply,
         )
     for name, text in found.items():
         if not isinstance(text, str):
@@ -172,7 +173,7 @@ async def acriticize(
         StateError: No backward model client is set.
         ContextLengthError: Not even a prompt of `LEAST_PROMPT` characters fits.
         ReplyError: Every reply was unusable; it carries the last one.
-        GradientCountError: The last reply had other keys than asked for.
+        GradientCountError: The last reply had other keys than asked for; likewise.
     """
     client = get_backward_model_client()
     schema = critic_schema(targets)
@@ -197,7 +198,7 @@ async def acriticize(
                 _explain(error, targets)
                 raise
             attempt += 1
-            messages = [*messages, *_repair(reply.text, error)]
+            messages = [*messages, *repair(reply.text, CRITIC_REPAIR, error)]
 
 
 def _explain(error: Exception, targets: Sequence[Target]) -> None:
@@ -207,8 +208,16 @@ def _explain(error: Exception, targets: Sequence[Target]) -> None:
     )
 
 
-def _repair(reply: str | None, error: Exception) -> Messages:
+def repair(reply: str | None, words: str, error: Exception) -> Messages:
+    """Return the turns that show an unusable reply to its model and ask again.
+
+    Args:
+        reply: What the model wrote.
+        words: Asks again, with the ``{reason}``.
+        error: What is wrong with the reply.
+    """
+    said = reply if reply and reply.strip() else "(no text)"  # providers want some
     return [
-        {"role": "assistant", "content": cut_middle(reply or "", TEXT_LIMIT)},
-        {"role": "user", "content": fill(CRITIC_REPAIR, {"reason": str(error)})},
+        {"role": "assistant", "content": cut_middle(said, TEXT_LIMIT)},
+        {"role": "user", "content": fill(words, {"reason": str(error)})},
     ]

@@ -13,12 +13,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from afnio._data import copy_data
 from afnio._dispatch import call_user
+from afnio._text import shorten
 from afnio._variable import Pending, Variable
 from afnio.autodiff._hooks import run_leaf_hooks, run_output_hooks, run_post_hooks
-from afnio.autodiff._merge import merge
-from afnio.autodiff._plan import Plan, Reach, add_context
-from afnio.autodiff.grad_mode import _enabled
+from afnio.autodiff._merge import check_fit, merge
+from afnio.autodiff._plan import Plan, Reach, add_context, freed
+from afnio.autodiff._relay import connect
+from afnio.autodiff.grad_mode import _enabled, enable_grad
 from afnio.autodiff.graph import AccumulateGrad, GradientEdge, Node
 from afnio.errors import InputTypeError, StateError
 
@@ -52,8 +55,14 @@ class Outcome:
         if gradient.role == role and (self.keeps_graph or not tracked):
             return gradient
         node = gradient._grad_fn if self.keeps_graph else None
-        copy = Variable._make(gradient._value, role, node, gradient._output_nr)
+        value = gradient._value
+        if isinstance(value, list):  # the feedback that a user gave, or another's grad
+            value = copy_data(value)
+        copy = Variable._make(value, role, node, gradient._output_nr)
         copy._evidence = gradient.evidence
+        if self.keeps_graph and tracked and node is None:
+            with enable_grad():  # the user's own feedback: a leaf of the new graph
+                connect(copy, (gradient,))
         return copy
 
 
@@ -70,26 +79,28 @@ class Pass:
         self.ready = deque(node for node, left in reach.waiting.items() if not left)
         self.left = len(reach.waiting)
         self.outcome = Outcome(keeps_graph=plan.create_graph)
+        self._running: dict[asyncio.Task[Any], Node] = {}
+        self._finished: list[asyncio.Task[Any]] = []
+        self._news = asyncio.Event()
 
     async def run(self) -> Outcome:
         """Run every node; on any failure cancel the others and write nothing."""
         for position, (edge, gradient) in enumerate(self.plan.roots):
             if edge.node is not None:
                 self._arrive(edge.node, (-1, position, edge.output_nr, gradient))
-        running: dict[asyncio.Task[Any], Node] = {}
         token = _enabled.set(self.plan.create_graph)
         try:
-            while self.ready or running:
-                await self._start_ready(running)
-                if running:
-                    await self._take_finished(running)
+            while self.ready or self._running:
+                await self._start_ready()
+                if self._running:
+                    await self._take_finished()
             await self._reach_leaves()
         finally:
             _enabled.reset(token)
-            for task in running:
+            for task in self._running:
                 task.cancel()
-            if running:
-                await asyncio.wait(running)
+            if self._running:
+                await asyncio.wait(self._running)
         if self.left:
             raise StateError(
                 f"the graph has a cycle: {self.left} nodes wait for each other."
@@ -101,7 +112,7 @@ class Pass:
 
     # -- nodes --------------------------------------------------------------------
 
-    async def _start_ready(self, running: dict[asyncio.Task[Any], Node]) -> None:
+    async def _start_ready(self) -> None:
         """Run what is quick right here; start a task for everything else."""
         steps = 0
         while self.ready:
@@ -121,15 +132,23 @@ class Pass:
                     raise
             else:
                 task = asyncio.ensure_future(self._run_node(node, arrivals))
-                running[task] = node
+                task.add_done_callback(self._note)
+                self._running[task] = node
             steps += 1
             if steps % _BREATHE_EVERY == 0:
                 await asyncio.sleep(0)
 
-    async def _take_finished(self, running: dict[asyncio.Task[Any], Node]) -> None:
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    def _note(self, task: asyncio.Task[Any]) -> None:
+        self._finished.append(task)
+        self._news.set()
+
+    async def _take_finished(self) -> None:
+        """Wait for news, and deliver it; what one node costs must not grow with all."""
+        await self._news.wait()
+        self._news.clear()
+        done, self._finished = self._finished, []
         finished = sorted(
-            ((running.pop(task), task) for task in done),
+            ((self._running.pop(task), task) for task in done),
             key=lambda pair: -pair[0].sequence_nr,
         )
         for node, task in finished:
@@ -144,11 +163,13 @@ class Pass:
         self, node: Node, arrivals: list[Arrival]
     ) -> tuple[Any, BaseException | None]:
         """Run one node that waits, calls a model, has hooks, or is the user's code."""
+        if node._freed and node in self.runs:  # by another backward, meanwhile
+            return None, freed(node)
         try:
             for arrival in arrivals:
                 await arrival[3]
             if node._job is not None:
-                await node._job
+                _check_roots(arrivals, await node._job)
             grads = await run_output_hooks(node, self._merge(node, arrivals))
             self._keep(node, grads)
             if node not in self.runs:
@@ -164,6 +185,8 @@ class Pass:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - raised again by `_take_finished`
+            if node._freed and isinstance(error, Exception):
+                return None, freed(node).with_traceback(error.__traceback__)
             return None, error
 
     # -- gradients ----------------------------------------------------------------
@@ -226,6 +249,8 @@ class Pass:
         """Bring what reached each leaf into graph order, and show it to its hooks."""
         for leaf in sorted(self.at_leaf, key=lambda node: node.sequence_nr):
             assert isinstance(leaf, AccumulateGrad)
+            if not (self.plan.capture or _still_leaf(leaf.variable)):
+                continue
             for arrival in sorted(self.at_leaf[leaf], key=_place):
                 gradient = arrival[3]
                 if type(gradient._value) is Pending:
@@ -239,6 +264,24 @@ class Pass:
                     self.outcome.deposits.append((leaf.variable, gradient))
 
 
+def _still_leaf(variable: Variable) -> bool:
+    """Whether feedback on a leaf is wanted; not if it was frozen since it was used."""
+    if variable.requires_grad and variable._grad_fn is not None:
+        raise StateError(
+            f"a leaf (role {shorten(variable.role)!r}) became the result of an "
+            "operation in place after it was used; write y = x + other instead of "
+            "x += other."
+        )
+    return variable.requires_grad
+
+
+def _check_roots(arrivals: list[Arrival], values: Any) -> None:
+    """Raise unless the feedback that a backward began with fits a value now known."""
+    for sender, _, output_nr, gradient in arrivals:
+        if sender < 0:
+            check_fit(gradient.data, values[output_nr])
+
+
 def _place(arrival: Arrival) -> tuple[int, int]:
     return arrival[:2]
 
@@ -249,11 +292,11 @@ def _filled(grads: list[Variable | None]) -> list[Variable]:
 
 
 def _is_quick(node: Node, arrivals: list[Arrival]) -> bool:
-    """Whether a node can run right here: ours, not async, not waiting, no hooks."""
-    if not node._quick or node._hooks is not None:
+    """Whether a node can run right here: ours, still whole, not waiting, no hooks."""
+    if not node._quick or node._hooks is not None or node._freed:
         return False
-    if node._job is not None and not node._job.succeeded():
-        return False
+    if node._job is not None and (arrivals[0][0] < 0 or not node._job.succeeded()):
+        return False  # a root's feedback is checked against the value first
     return not any(type(arrival[3]._value) is Pending for arrival in arrivals)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from afnio._dispatch import call_user
+from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.autodiff.graph import AccumulateGrad, Node
 from afnio.errors import GradientCountError, InputTypeError
@@ -43,6 +44,14 @@ async def run_post_hooks(
 
 async def run_leaf_hooks(leaf: AccumulateGrad, gradient: Variable) -> Variable:
     """Show one gradient that reached a leaf to the leaf's hooks, then the node's."""
+    try:
+        return await _run_leaf_hooks(leaf, gradient)
+    except Exception as error:
+        error.add_note(f"in a hook on the leaf {shorten(leaf.variable.role)!r}")
+        raise
+
+
+async def _run_leaf_hooks(leaf: AccumulateGrad, gradient: Variable) -> Variable:
     for hook in list((leaf.variable._hooks or {}).values()):
         gradient = _replaced(gradient, await call_user(hook, gradient))
     if leaf._hooks is None:
@@ -78,4 +87,15 @@ def _all_replaced(node: Node, changed: Any, grads: Sequence[Any]) -> list[Any]:
             f"a hook on {kind} returned {len(changed)} gradients in place of "
             f"{len(grads)}."
         )
-    return list(changed)
+    return [_gradient(node, item) for item in changed]
+
+
+def _gradient(node: Node, item: Any) -> Variable | None:
+    if item is None or isinstance(item, Variable):
+        return item
+    if isinstance(item, str):
+        return Variable(item)
+    raise InputTypeError(
+        f"a hook on {type(node).__name__} returned a gradient of type "
+        f"{type(item).__name__}; expected a Variable, a text or None."
+    )

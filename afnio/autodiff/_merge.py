@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from afnio._data import copy_data
-from afnio._text import cut_middle, describe, items
+from afnio._text import cut_middle, describe, items, unused_tag
 from afnio._variable import Variable
 from afnio.autodiff._relay import connect
 from afnio.errors import InputValueError
@@ -19,6 +20,9 @@ FEEDBACK_LIMIT: Final = 20_000
 
 HOW_LIMIT: Final = 160
 """Characters that the trail of operations in a lead-in may have before it is cut."""
+
+
+_ITEM_TAG: Final = re.compile("<(/?)item", re.IGNORECASE)
 
 
 class Feedback(Variable):
@@ -141,7 +145,7 @@ def _all_evidence(gradients: Sequence[Variable]) -> tuple[Evidence, ...]:
 def _join(bodies: list[Any]) -> Any:
     sizes = {len(body) for body in bodies if isinstance(body, list)}
     if not sizes:
-        return cut_middle(items(str(body) for body in bodies), FEEDBACK_LIMIT)
+        return cut_middle(as_items(str(body) for body in bodies), FEEDBACK_LIMIT)
     size = max(sizes)
     columns = [per_sample(body, size) for body in bodies]
     return [join_samples([column[i] for column in columns]) for i in range(size)]
@@ -152,7 +156,32 @@ def join_samples(texts: Sequence[Any]) -> str:
     said = list(dict.fromkeys(str(text) for text in texts if not is_empty(text)))
     if len(said) <= 1:
         return said[0] if said else ""
-    return cut_middle(items(said), FEEDBACK_LIMIT)
+    return cut_middle(as_items(said), FEEDBACK_LIMIT)
+
+
+def as_items(texts: Iterable[str]) -> str:
+    """Write texts as ``<ITEM>``s; no text can end its item or begin another.
+
+    If one of them would (items nested in it do not), the tags are ``<ITEM2>``, or the
+    next number, that occur in none.
+    """
+    texts = list(texts)
+    if all(map(_is_nested, texts)):
+        return items(texts)
+    tag = unused_tag("item", texts).upper()
+    return "".join(f"<{tag}>{text}</{tag}>" for text in texts)
+
+
+def _is_nested(text: str) -> bool:
+    """Whether every item tag in a text has its counterpart there."""
+    if "<" not in text:
+        return True
+    depth = 0
+    for match in _ITEM_TAG.finditer(text):
+        depth += -1 if match[1] else 1
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def per_sample(data: Any, size: int) -> list[Any]:
@@ -169,6 +198,23 @@ def per_sample(data: Any, size: int) -> list[Any]:
             f"{size} samples; give one text, or one per sample."
         )
     return list(data)
+
+
+def check_fit(feedback: Any, data: Any) -> None:
+    """Raise unless feedback has the shape of a value, or is one text for all of it.
+
+    Raises:
+        InputValueError: A list for a single value, or a list of another length.
+    """
+    if not isinstance(feedback, list):
+        return
+    if not isinstance(data, list):
+        raise InputValueError(
+            f"the feedback is a {describe(feedback)}, but the value it is about is no "
+            "batch; give one text."
+        )
+    for item, part in zip(per_sample(feedback, len(data)), data, strict=True):
+        check_fit(item, part)
 
 
 def batched(gradient: Variable, size: int) -> list[Any]:

@@ -8,7 +8,7 @@ from afnio._text import shorten
 from afnio._variable import Variable
 from afnio.autodiff._inputs import IS_VARIABLE, Inputs, Snapshot, flat
 from afnio.autodiff.graph import Node
-from afnio.errors import GradientCountError, StateError
+from afnio.errors import GradientCountError, InputTypeError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,18 @@ class FunctionNode(Node):
         self.needs_input_grad: tuple[bool, ...] = inputs.needs_grad
 
     def save_for_backward(self, *variables: Variable) -> None:
-        """Keep Variables for backward, and notice if a leaf among them changes."""
+        """Keep Variables for backward, and notice if a leaf among them changes.
+
+        Raises:
+            InputTypeError: One of them is not a Variable.
+        """
+        for position, variable in enumerate(variables):
+            if not isinstance(variable, Variable):
+                raise InputTypeError(
+                    f"save_for_backward takes Variables; argument {position} is a "
+                    f"{type(variable).__name__}: {shorten(variable)}. Keep anything "
+                    "else as an attribute: ctx.name = value."
+                )
         self._saved = variables
         self._versions = tuple(variable._version for variable in variables)
 

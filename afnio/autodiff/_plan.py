@@ -48,11 +48,7 @@ class Reach:
             self._restrict(plan.wanted)
         for node in self.runs:
             if node._freed:
-                kind = type(node).__name__
-                raise StateError(
-                    f"backward through {kind} a second time: its graph was "
-                    "freed by the first. Pass retain_graph=True to the first backward."
-                )
+                raise freed(node)
 
     def _explore(self, plan: Plan) -> None:
         waiting, leaves = self.waiting, self.leaves
@@ -97,6 +93,14 @@ class Reach:
             if node in runs or node in ends
         }
         self.leaves = {leaf: None for leaf in self.leaves if leaf in ends}
+
+
+def freed(node: Node) -> StateError:
+    """Return what to raise for a node that another backward has freed."""
+    return StateError(
+        f"backward through {type(node).__name__} a second time: its graph was "
+        "freed by the first. Pass retain_graph=True to the first backward."
+    )
 
 
 def add_context(error: BaseException, node: Node) -> None:

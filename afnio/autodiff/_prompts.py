@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+UNNAMED: Final = "this input"
+"""What a value without a role is called."""
+
 SHARED_FEEDBACK: Final = (
     "Feedback on a result that {role} is part of; it is shared with the other parts, "
     "so take from it what concerns {role}"

@@ -6,17 +6,27 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import ClassVar, Self
 
+from afnio._text import shorten
+from afnio.errors import InputTypeError
+
 
 class Switch:
     """Set `_flag` when made; used with ``with``, put it back at the end.
 
     Args:
         mode: The value to set.
+
+    Raises:
+        InputTypeError: ``mode`` is not a bool.
     """
 
     _flag: ClassVar[ContextVar[bool]]
 
     def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, bool):
+            raise InputTypeError(
+                f"{type(self).__name__} takes True or False, got {shorten(repr(mode))}."
+            )
         self.mode = mode
         self._previous = self._flag.get()
         self._flag.set(mode)

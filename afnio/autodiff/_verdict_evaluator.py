@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from afnio._text import cut_middle, fill, shorten
+from afnio._text import fill, shorten
 from afnio.autodiff._chat import Sample
-from afnio.autodiff._critic import TEXT_LIMIT
+from afnio.autodiff._critic import MAX_TRIES, repair
 from afnio.autodiff._evaluator_prompts import (
     PAIRWISE_REPAIR,
     RANGE,
@@ -24,9 +24,6 @@ from afnio.models._response_format import object_schema
 from afnio.models._sampling import next_index
 from afnio.models._stand_in import STAND_IN
 from afnio.models._structured import json_object
-
-MAX_TRIES: Final = 3
-"""How often the judge is asked before its reply counts as unusable."""
 
 Range = tuple[float, float]
 T = TypeVar("T")
@@ -59,27 +56,21 @@ async def ajudge(
     messages: list[dict[str, Any]] = [dict(turn) for turn in sample.messages]
     index = next_index(client, sample.messages, args)
     for attempt in range(1, MAX_TRIES + 1):
-        reply = await client.agenerate(
-            messages,
-            role="judge",
-            sample_index=index,
-            stand_in=json.dumps({"explanation": STAND_IN, **form.worst}),
-            **args,
-        )
         try:
+            reply = await client.agenerate(
+                messages,
+                role="judge",
+                sample_index=index,
+                stand_in=json.dumps({"explanation": STAND_IN, **form.worst}),
+                **args,
+            )
             return form.read(reply.text), reply.text
         except ReplyError as error:
             if attempt == MAX_TRIES:
                 error.add_note(f"The judge replied unusably {MAX_TRIES} times.")
                 error.add_note(f"while judging sample {sample.index}")
                 raise
-            asked = fill(form.repair, {"reason": str(error)})
-            said = cut_middle(reply.text or "", TEXT_LIMIT)
-            messages = [
-                *messages,
-                {"role": "assistant", "content": said},
-                {"role": "user", "content": asked},
-            ]
+            messages = [*messages, *repair(error.reply, form.repair, error)]
     raise AssertionError("unreachable")
 
 

@@ -9,10 +9,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from afnio._text import items, join_roles, shorten
+from afnio._text import join_roles, shorten
 from afnio._variable import Variable
 from afnio.autodiff._merge import (
     Feedback,
+    as_items,
     body_of,
     how_of,
     is_empty,
@@ -20,7 +21,7 @@ from afnio.autodiff._merge import (
     per_sample,
 )
 from afnio.autodiff._ops_common import elementwise, require_variables
-from afnio.autodiff._prompts import SHARED_FEEDBACK, SPLIT_FEEDBACK
+from afnio.autodiff._prompts import SHARED_FEEDBACK, SPLIT_FEEDBACK, UNNAMED
 from afnio.autodiff._relay import connect
 from afnio.autodiff.function import Function, FunctionNode, Op
 from afnio.errors import InputTypeError
@@ -34,7 +35,7 @@ def _add(x: Any, y: Any) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def _lead_in(role: str | None, how: str) -> str:
-    words = SHARED_FEEDBACK.format(role=role)
+    words = SHARED_FEEDBACK.format(role=role or UNNAMED)
     return f"{words} ({how} was applied to the result)" if how else words
 
 
@@ -111,6 +112,8 @@ def plus(x: Any, y: Any) -> Variable:
 class Sum(Op):
     """Add a sequence of Variables: numbers are summed, texts put into ``<ITEM>`` tags.
 
+    If a text has such a tag of its own that would break the list, all get ``<ITEM2>``.
+
     Raises:
         InputTypeError: Not a sequence of Variables, or text and numbers mixed.
         InputValueError: Lists differ in length.
@@ -142,7 +145,7 @@ class Sum(Op):
 def _total(*values: Any) -> Any:
     texts = [isinstance(value, str) for value in values]
     if all(texts):
-        return items(values)
+        return as_items(values)
     if any(texts):
         raise InputTypeError(
             "Sum cannot add text and numbers: got "
@@ -183,7 +186,7 @@ class Split(Function):
     @staticmethod
     def backward(ctx: FunctionNode, *grads: Variable) -> tuple[Any, ...]:
         """Collect the feedback on all parts, in order."""
-        lead_in = SPLIT_FEEDBACK.format(role=ctx.role)
+        lead_in = SPLIT_FEEDBACK.format(role=ctx.role or UNNAMED)
         bodies = [body_of(grad) for grad in grads]
         if ctx.size is None or not any(isinstance(body, list) for body in bodies):
             body: Any = _tagged(bodies)
@@ -199,7 +202,7 @@ class Split(Function):
 def _tagged(parts: Sequence[Any]) -> str:
     if all(is_empty(part) for part in parts):
         return ""
-    return items("" if part is None else part for part in parts)
+    return as_items("" if part is None else str(part) for part in parts)
 
 
 def _options(sep: Any, maxsplit: Any) -> tuple[str | None, int]:

@@ -98,8 +98,10 @@ def draw_html(variable: Variable, max_nodes: int = MAX_NODES) -> str:
 
 
 def _chosen(variable: Variable, max_nodes: int) -> _picture.Picture:
-    if max_nodes < 1:
-        raise InputValueError(f"max_nodes is {max_nodes}; expected 1 or more.")
+    if not isinstance(max_nodes, int) or max_nodes < 1:
+        raise InputValueError(
+            f"max_nodes is {shorten(repr(max_nodes))}; expected an int from 1 on."
+        )
     return _picture.picture(_root(variable), max_nodes)
 
 

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
+from afnio._text import shorten
 from afnio.autodiff._switch import Switch
+from afnio.errors import InputTypeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,16 +26,27 @@ _enabled: contextvars.ContextVar[bool] = contextvars.ContextVar(
 is_grad_enabled = _enabled.get
 """Whether operations are recorded now."""
 
+_Entered = tuple["_GradMode", bool, Any]
+
+_entered: contextvars.ContextVar[_Entered | None] = contextvars.ContextVar(
+    "afnio_grad_modes", default=None
+)
+"""The innermost mode that was entered here, what it replaced, and the next outer one.
+
+It belongs to the thread or task, not to the mode: several may use one object, and an
+async generator may be entered in one task and left in another.
+"""
+
 
 class _GradMode:
     """A mode that is a context manager and a decorator."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
-        self._tokens: list[contextvars.Token[bool]] = []
 
     def __enter__(self) -> Self:
-        self._tokens.append(_enabled.set(self.mode))
+        _entered.set((self, _enabled.get(), _entered.get()))
+        _enabled.set(self.mode)
         return self
 
     def __exit__(
@@ -42,16 +55,29 @@ class _GradMode:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _enabled.reset(self._tokens.pop())
+        entered = _entered.get()
+        if entered is not None and entered[0] is self:  # else it was entered elsewhere
+            _enabled.set(entered[1])
+            _entered.set(entered[2])
 
     def __call__(self, fn: F) -> F:
-        """Decorate a function, generator, or async function or generator."""
+        """Decorate a function, generator, or async function or generator.
+
+        Raises:
+            InputTypeError: ``fn`` is a class, or cannot be called.
+        """
         mode = self.mode
+        if inspect.isclass(fn) or not callable(fn):
+            raise InputTypeError(
+                f"a grad mode decorates functions, got {shorten(repr(fn))}; decorate "
+                "the methods of a class, and use set_grad_enabled(mode) for a mode "
+                "that is known only at run time."
+            )
         if inspect.isgeneratorfunction(fn):
             wrapper = _wrap_generator(fn, mode)
         elif inspect.isasyncgenfunction(fn):
             wrapper = _wrap_async_generator(fn, mode)
-        elif inspect.iscoroutinefunction(fn):
+        elif inspect.iscoroutinefunction(fn) or _is_async_object(fn):
 
             async def wrapper(*args: Any, **kwargs: Any) -> Any:
                 with _GradMode(mode):
@@ -63,6 +89,11 @@ class _GradMode:
                     return fn(*args, **kwargs)
 
         return functools.wraps(fn)(wrapper)  # type: ignore[return-value]
+
+
+def _is_async_object(fn: Any) -> bool:
+    """Whether ``fn`` is an object whose ``__call__`` is ``async def``."""
+    return inspect.iscoroutinefunction(type(fn).__call__)
 
 
 def _wrap_generator(fn: Callable[..., Any], mode: bool) -> Callable[..., Any]:

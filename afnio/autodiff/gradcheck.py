@@ -28,7 +28,10 @@ class GradcheckError(StateError):
 
 
 def gradcheck(
-    fn: Callable[..., Any], inputs: Sequence[Any], *, raise_exception: bool = True
+    fn: Callable[..., Any],
+    inputs: Variable | Sequence[Any],
+    *,
+    raise_exception: bool = True,
 ) -> bool:
     """Check an operation on given inputs, without writing any ``grad``.
 
@@ -38,19 +41,24 @@ def gradcheck(
 
     Args:
         fn: The operation, such as ``MyFunction.apply``.
-        inputs: Its arguments; at least one Variable in them requires grad.
+        inputs: Its arguments, or its only one; a Variable in them requires grad.
         raise_exception: Raise what was found, instead of returning False.
 
     Model calls: two forward and three backward passes of ``fn``; use a scripted model.
 
     Raises:
         GradcheckError: A promise was broken.
-        InputTypeError: No Variable among the inputs requires grad.
+        InputTypeError: No Variable among the inputs requires grad, or ``fn`` cannot be
+            called.
 
     Examples:
         >>> gradcheck(Variable.upper, [Variable("a", "text", requires_grad=True)])
         True
     """
+    if not callable(fn):
+        raise InputTypeError(f"gradcheck needs a function, got {shorten(fn)}.")
+    if isinstance(inputs, Variable):
+        inputs = [inputs]
     tracked = [item for item in variables_in(list(inputs)) if item.requires_grad]
     if not tracked:
         raise InputTypeError("gradcheck needs a Variable that requires grad.")

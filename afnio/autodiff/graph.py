@@ -6,10 +6,20 @@ import itertools
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    NamedTuple,
+    NoReturn,
+    Self,
+    SupportsIndex,
+)
 
+from afnio._text import shorten
 from afnio._variable import Variable
-from afnio.errors import StateError
+from afnio.errors import InputTypeError, StateError
 
 if TYPE_CHECKING:
     from afnio._dispatch import Deferred
@@ -41,6 +51,11 @@ class RemovableHandle:
     """Removes a hook again; also usable as a context manager."""
 
     def __init__(self, hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
+        if not callable(hook):
+            raise InputTypeError(
+                f"a hook must be a function, got {type(hook).__name__}: "
+                f"{shorten(hook)}."
+            )
         self.id = next(_handle_ids)
         self._hooks = hooks
         hooks[self.id] = hook
@@ -117,6 +132,9 @@ class Node:
         """Call ``hook(grad_inputs, grad_outputs)`` after the node has run.
 
         What it returns, unless None, takes the place of ``grad_inputs``.
+
+        Raises:
+            InputTypeError: ``hook`` cannot be called.
         """
         return RemovableHandle(self._get_hooks().post, hook)
 
@@ -124,8 +142,22 @@ class Node:
         """Call ``hook(grad_outputs)`` before the node runs.
 
         What it returns, unless None, takes the place of ``grad_outputs``.
+
+        Raises:
+            InputTypeError: ``hook`` cannot be called.
         """
         return RemovableHandle(self._get_hooks().pre, hook)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse copies and pickles: they would be a second graph, cut off.
+
+        Raises:
+            StateError: Always.
+        """
+        raise StateError(
+            f"{type(self).__name__} is part of a graph and can be neither copied nor "
+            "pickled; copy the detach()ed Variable instead."
+        )
 
     def _retain(self, variable: Variable) -> None:
         """Append the gradient of this output to ``variable.grad``."""
@@ -201,8 +233,14 @@ def get_gradient_edge(variable: Variable) -> GradientEdge:
     """Return the edge of ``variable``, for `afnio.autodiff.grad` and ``inputs=``.
 
     Raises:
+        InputTypeError: It is not a Variable.
         StateError: The Variable does not require grad.
     """
+    if not isinstance(variable, Variable):
+        raise InputTypeError(
+            f"only a Variable has a gradient edge, got {type(variable).__name__}: "
+            f"{shorten(variable)}."
+        )
     if not variable.requires_grad:
         raise StateError(
             f"a Variable that does not require grad has no edge (role "

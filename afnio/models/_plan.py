@@ -114,7 +114,7 @@ class Plan:
             if kind is None:
                 _await_pending()
         finally:
-            _plan._override.reset(token)
+            _plan._leave(token)
             if _plan.default is self:
                 _plan.apply(None)
             for _, undo in reversed(self._undone.values()):

@@ -191,6 +191,8 @@ class Quotas:
 
     def delay_s(self, now: float, load: Load) -> float:
         """Return the seconds until a call may start, if none ends before."""
+        if not self._quotas:
+            return 0.0
         delays = (
             quota.delay_s(now, self._cost(kind, load), partial(self._busy, kind))
             for kind, quota in self._quotas.items()

@@ -282,11 +282,13 @@ class SdkModel(ChatCompletionModel):
         *,
         stream: bool = False,
     ) -> Any:
-        options = {
-            name: args[given] for given, name in _OPTIONS.items() if given in args
-        }
-        sent = {name: args[name] for name in args if name not in _OPTIONS}
         package, started = sys.modules[self._package], time.monotonic()
+        unsaid = package.NOT_GIVEN  # left out, the SDK makes deep copies of its own
+        options = {"headers": unsaid, "timeout": unsaid, "max_retries": 0}
+        for given, name in _OPTIONS.items():
+            if given in args:
+                options[name] = args[given]
+        sent = {name: args[name] for name in args if name not in _OPTIONS}
         post = partial(
             sdk.post,
             path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -43,7 +44,8 @@ class Setting(Generic[T]):
         return self._override.set(value)
 
     def _leave(self, token: Token[T]) -> None:
-        self._override.reset(token)
+        with suppress(ValueError):  # an async generator may end in another task
+            self._override.reset(token)
 
 
 class Applied(Generic[T]):

@@ -7,12 +7,13 @@ that a call takes. See ``docs/design/0007-transport.md``.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-from afnio.models._cork import CorkedBackend
+from afnio.models._sockets import SocketBackend
 
 _SWEEP_S: Final = 1.0
 """Seconds between looks at connections that nobody has used."""
@@ -21,8 +22,8 @@ _SWEEP_S: Final = 1.0
 def quicken(http_client: Any) -> None:
     """Give ``http_client``, an SDK's, a pool of ours; leave unknown kinds as they are.
 
-    Its connections, and so TLS, proxies and timeouts, are still made and served by the
-    library; they write each request in one piece.
+    Its connections, and so all that they say, are still the library's; our streams
+    carry them. Calls through a proxy of the environment stay the library's altogether.
     """
     transport = getattr(http_client, "_transport", None)
     pool = getattr(transport, "_pool", None)
@@ -30,7 +31,8 @@ def quicken(http_client: Any) -> None:
     if create is None or getattr(pool, "_http2", True):
         return
     if (backend := getattr(pool, "_network_backend", None)) is not None:
-        pool._network_backend = CorkedBackend(backend)  # type: ignore[union-attr]
+        library = sys.modules[type(pool).__module__.partition(".")[0]]
+        pool._network_backend = SocketBackend(library, backend)  # type: ignore[union-attr]
     transport._pool = Pool(create)  # type: ignore[union-attr]
 
 
@@ -62,7 +64,7 @@ class Pool:
         await self._sweep(idle)
         connection = await _fresh(idle) or self._create(origin)
         response = await connection.handle_async_request(request)
-        response.stream = _Body(response.stream, connection, idle)
+        response.stream = _Body(self, response.stream, connection, idle)
         return response
 
     async def _sweep(self, idle: deque[Any]) -> None:
@@ -73,9 +75,14 @@ class Pool:
         while len(idle) > 1 and idle[0].has_expired():
             await idle.popleft().aclose()
 
+    def keeps(self, idle: deque[Any]) -> bool:
+        """Whether connections of this line are still wanted."""
+        return any(idle is line for line in self._idle.values())
+
     async def aclose(self) -> None:
         """Close what is idle; what is busy closes when its response does."""
-        for idle in self._idle.values():
+        lines, self._idle = self._idle.values(), {}
+        for idle in lines:
             while idle:
                 await idle.pop().aclose()
 
@@ -93,7 +100,10 @@ async def _fresh(idle: deque[Any]) -> Any:
 class _Body:
     """A response's body; closing it gives the connection back."""
 
-    def __init__(self, stream: Any, connection: Any, idle: deque[Any]) -> None:
+    def __init__(
+        self, pool: Pool, stream: Any, connection: Any, idle: deque[Any]
+    ) -> None:
+        self._pool = pool
         self._stream = stream
         self._connection = connection
         self._idle = idle
@@ -110,7 +120,7 @@ class _Body:
         await self._stream.aclose()
         if not self._connection.is_idle():
             return
-        if _has_leftovers(self._connection):
+        if _has_leftovers(self._connection) or not self._pool.keeps(self._idle):
             await self._connection.aclose()
         else:
             self._idle.append(self._connection)

@@ -101,3 +101,10 @@ def test_modes_nest_and_end():
     assert is_anomaly_enabled()
     set_detect_anomaly(False)
     assert not is_anomaly_enabled()
+
+
+def test_mode_is_a_bool():
+    """A text such as "off" would turn it on."""
+    with pytest.raises(TypeError, match="set_detect_anomaly takes True or False"):
+        set_detect_anomaly("off")
+    assert is_anomaly_enabled() is False

@@ -139,3 +139,15 @@ def test_critic_prompt_wants_text():
         with pytest.raises(TypeError, match="critic_prompt"), critic_prompt(wrong):
             pass
     assert get_critic_prompt().data == CRITIC_SYSTEM
+
+
+def test_feedback_that_arrives_as_it_is():
+    """What is retained at the root stays connected to the feedback it began with."""
+    said = Variable("too long", "feedback", requires_grad=True)
+    y = Variable("a", "x", requires_grad=True).upper()
+    y.retain_grad()
+    y.backward(said, create_graph=True)
+    (kept,) = y.grad
+    assert (kept.data, kept.role) == ("too long", "feedback to x")
+    kept.backward(Variable("say why"))
+    assert said.grad[0].data == "say why"

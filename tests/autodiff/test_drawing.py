@@ -184,3 +184,7 @@ def test_refused():
         draw_html(Variable("a"))
     with pytest.raises(ValueError, match="max_nodes"):
         draw_svg(Variable("a", requires_grad=True), max_nodes=0)
+    with pytest.raises(ValueError, match="max_nodes"):
+        draw_svg(Variable("a", requires_grad=True), max_nodes="3")
+    with pytest.raises(TypeError, match="got str"):
+        draw("a")

@@ -19,7 +19,13 @@ from afnio._home import home
 from afnio.autodiff.basic_ops import Split
 from afnio.autodiff.function import Function, Op
 from afnio.autodiff.graph import get_gradient_edge
-from afnio.errors import CancelledError, GradientCountError, InputTypeError, StateError
+from afnio.errors import (
+    CancelledError,
+    GradientCountError,
+    InputTypeError,
+    InputValueError,
+    StateError,
+)
 
 
 def leaf(data="a", role="x"):
@@ -60,6 +66,37 @@ class Mix(Op):
         for _ in range(ctx.steps):
             await asyncio.sleep(0)
         return passed_on(ctx, grads)
+
+
+class Late(Op):
+    """The same value, a little later."""
+
+    @staticmethod
+    def plan(x):
+        return (x.role,)
+
+    @staticmethod
+    async def forward(ctx, x):
+        await asyncio.sleep(0.02)
+        return x.data
+
+    @staticmethod
+    def backward(ctx, grad):
+        return (grad,)
+
+
+class FreesItself(Function):
+    """Another backward frees the graph while its backward waits."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.text = x.data
+        return Variable(x.data)
+
+    @staticmethod
+    async def backward(ctx, grad):
+        ctx._release()
+        return Variable(ctx.text)
 
 
 class Quick(Mix):
@@ -242,6 +279,58 @@ class TestArguments:
                 z.backward(Variable("g"), inputs=bad)
         assert a.grad == []
 
+    def test_edges_refused(self):
+        """An edge must be one of a node, and of one of its outputs."""
+        y = leaf() + "b"
+        node = y.grad_fn
+        for output_nr in (1, -1, "0"):
+            with pytest.raises(ValueError, match="AddBackward0, which has 1"):
+                autodiff.grad(y, GradientEdge(node, output_nr), Variable("g"))
+        for bad in (GradientEdge(None, 0), GradientEdge("x", 0)):
+            with pytest.raises(InputTypeError, match="no node"):
+                autodiff.grad(y, bad, Variable("g"))
+        with pytest.raises(InputTypeError, match="got str"):
+            get_gradient_edge("x")
+
+    @pytest.mark.parametrize(
+        ("data", "feedback"),
+        [
+            ("a", ["1"]),
+            ("a", []),
+            (["a", "b"], [["1"], "2"]),
+            ([["a"], ["b"]], [["1"], ["2", "3"]]),
+        ],
+    )
+    @pytest.mark.parametrize("is_pending", [False, True])
+    def test_feedback_of_another_shape(self, data, feedback, is_pending):
+        """Feedback is one text, or has the shape of the value; pending ones too."""
+        a = leaf(data)
+        y = Late.apply(a) if is_pending else a + ""
+        with pytest.raises(InputValueError, match="the feedback is a list"):
+            y.backward(Variable(feedback))
+        assert a.grad == []
+        y.backward(Variable("one text"))
+        assert len(a.grad) == 1
+
+    def test_frozen_since_it_was_used(self):
+        """A leaf that no longer requires grad gets nothing, and its hooks are quiet."""
+        a, b, seen = leaf(), leaf(), []
+        a.register_hook(lambda g: seen.append(g))
+        y = Quick.apply("y", [a, b], 0)
+        a.requires_grad = False
+        y.backward(Variable("g"))
+        assert (a.grad, seen, said(b)) == ([], [], ["y.1(g)"])
+
+    def test_leaf_that_became_a_result(self):
+        """A leaf moved into the graph in place could never show its feedback."""
+        a, b = leaf(), leaf()
+        y = Quick.apply("y", [a, b], 0)
+        a.requires_grad = False
+        a += b
+        with pytest.raises(StateError, match="in place"):
+            y.backward(Variable("g"))
+        assert b.grad == []
+
     def test_roots_refused(self):
         """Untracked roots, missing gradients, wrong numbers and types."""
         y = leaf() + "b"
@@ -360,6 +449,28 @@ class TestFreeing:
         with pytest.raises(RuntimeError, match="second time"):
             y.backward(Variable("g"))
         assert len(a.grad) == 2
+
+    def test_second_backward_at_the_same_time(self):
+        """One of them frees the graph; the others say so, and write nothing."""
+        a = leaf()
+        y = Quick.apply("y", [Mix.apply("m", [a.upper()], 500)], 0)
+
+        async def main():
+            work = [y.abackward(Variable(f"g{number}")) for number in range(8)]
+            return await asyncio.gather(*work, return_exceptions=True)
+
+        errors = [error for error in asyncio.run(main()) if error is not None]
+        assert errors
+        assert all("freed by the first" in str(error) for error in errors)
+        assert len(a.grad) == 8 - len(errors)
+
+    def test_freed_while_it_runs(self):
+        """A node whose saved values go away in the midst of its backward says so."""
+        a = leaf()
+        y = FreesItself.apply(a)
+        with pytest.raises(StateError, match="freed by the first"):
+            y.backward(Variable("g"))
+        assert a.grad == []
 
     def test_shared_part_of_two_graphs(self):
         """What the first backward freed, the second cannot use, and writes nothing."""
@@ -581,6 +692,16 @@ class TestHooks:
         y.backward(Variable("g"))
         assert said(y) == ["g!"]
 
+    def test_no_list_is_shared(self):
+        """What is retained shares no list with the feedback, or with other grads."""
+        a, given_feedback = leaf(["a", "b"]), Variable(["1", "2"])
+        y = a.upper()
+        y.retain_grad()
+        y.backward(given_feedback)
+        y.grad[0].data.append("3")
+        assert given_feedback.data == ["1", "2"]
+        assert len(a.grad[0].data) == len(a.grad[0].body) == 2
+
     def test_async_hook(self):
         """Hooks may be coroutine functions."""
 
@@ -639,10 +760,32 @@ class TestHooks:
             (a.register_hook, 3, InputTypeError),
             (y.grad_fn.register_prehook, (), GradientCountError),
             (y.grad_fn.register_hook, 3, InputTypeError),
+            (y.grad_fn.register_prehook, (3,), InputTypeError),
+            (y.grad_fn.register_hook, (3, None), InputTypeError),
         ):
-            with register(lambda *_, bad=bad: bad), pytest.raises(error):
-                y.backward(Variable("g"))
+            with register(lambda *_, bad=bad: bad), pytest.raises(error) as caught:
+                y.backward(Variable("g"), retain_graph=True)
+            assert any(
+                "AddBackward0" in n or "leaf" in n for n in caught.value.__notes__
+            )
         assert a.grad == []
+        for register in (
+            y.register_hook,
+            a.register_hook,
+            y.grad_fn.register_hook,
+            y.grad_fn.register_prehook,
+        ):
+            with pytest.raises(InputTypeError, match="a hook must be a function"):
+                register(None)
+
+    def test_node_hooks_may_return_texts(self):
+        """Before and after the node; a text is as good as a Variable."""
+        a = leaf()
+        y = Quick.apply("y", [a], 0)
+        y.grad_fn.register_prehook(lambda grads: ("pre",))
+        y.grad_fn.register_hook(lambda gi, go: (gi[0].data + "+",))
+        y.backward(Variable("g"))
+        assert said(a) == ["y.0(pre)+"]
 
     def test_never_on_the_loop(self):
         """Hooks run where users' functions run."""

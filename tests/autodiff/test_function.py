@@ -407,3 +407,16 @@ class TestEvaluatorDecorator:
         x = leaf()
         Marked.apply(x).backward()
         assert x.grad[0].data == "do better"
+
+
+def test_save_for_backward_takes_variables():
+    """Anything else belongs in an attribute of ctx."""
+
+    class Keeps(Glue):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x, "text")
+            return Variable(x.data)
+
+    with pytest.raises(TypeError, match="argument 1 is a str"):
+        Keeps.apply(leaf())

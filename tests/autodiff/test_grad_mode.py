@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from afnio import Variable, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from afnio.errors import InputTypeError
 
 
 @pytest.fixture(autouse=True)
@@ -163,3 +164,74 @@ def test_tasks_do_not_disturb_each_other():
         return await asyncio.gather(off(a, b), on(b, a))
 
     assert asyncio.run(main()) == [False, True]
+
+
+def test_one_object_in_several_tasks_and_threads():
+    """Each leaves the mode that it found itself, in whatever order they end."""
+    shared = no_grad()
+    gates = [threading.Event() for _ in range(3)]
+    found = {}
+
+    def work(name, outer, arrive, wait):
+        with outer:
+            with shared:
+                arrive.set()
+                wait.wait(5)
+                inside = is_grad_enabled()
+            found[name] = inside, is_grad_enabled()
+
+    first = threading.Thread(target=work, args=(1, enable_grad(), gates[0], gates[1]))
+    second = threading.Thread(target=work, args=(2, no_grad(), gates[1], gates[2]))
+    first.start()
+    gates[0].wait(5)
+    second.start()
+    first.join(5)
+    gates[2].set()
+    second.join(5)
+    assert found == {1: (False, True), 2: (False, False)}
+
+
+def test_async_generator_driven_by_several_tasks():
+    """wait_for may run every step of it in a task of its own."""
+
+    async def values():
+        with no_grad():
+            yield is_grad_enabled()
+            yield 2
+
+    async def main():
+        generator = values()
+        seen = [await asyncio.create_task(following(generator)) for _ in range(3)]
+        return seen, is_grad_enabled()
+
+    async def following(generator):
+        return await anext(generator, "end")
+
+    assert asyncio.run(main()) == ([False, 2, "end"], True)
+
+
+def test_object_with_async_call():
+    """Its coroutine runs in the mode too."""
+
+    class Ask:
+        async def __call__(self):
+            return is_grad_enabled()
+
+    assert asyncio.run(no_grad(Ask())()) is False
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: no_grad(False),
+        lambda: enable_grad()(3),
+        lambda: no_grad(dict),
+        lambda: set_grad_enabled("no"),
+        lambda: set_grad_enabled(None),
+        lambda: set_grad_enabled(False)(dict),
+    ],
+)
+def test_refused(use):
+    """Modes are bools, and decorate functions."""
+    with pytest.raises(InputTypeError):
+        use()

@@ -86,3 +86,10 @@ def test_refused():
         gradcheck(basic_ops.Add.apply, [Variable("a"), Variable("b")])
     with pytest.raises(TypeError):
         gradcheck(lambda x: "text", [leaf()])
+    with pytest.raises(TypeError):
+        gradcheck("upper", [leaf()])
+
+
+def test_single_input():
+    """The only input need not stand in a list."""
+    assert gradcheck(Variable.upper, leaf())

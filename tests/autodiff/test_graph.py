@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import weakref
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from afnio import GradientEdge, Node, Variable
 from afnio.autodiff.graph import get_gradient_edge, topological
+from afnio.errors import StateError
 
 
 class Plain(Node):
@@ -71,6 +74,14 @@ def test_get_gradient_edge():
     assert get_gradient_edge(first).node is first.grad_fn
     with pytest.raises(RuntimeError):
         get_gradient_edge(Variable())
+
+
+def test_nodes_stay_where_they_are():
+    """A copy or a pickle of a node would be a graph that leads nowhere."""
+    node = (Variable("a", "x", requires_grad=True) + "b").grad_fn
+    for take in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(StateError, match="AddBackward0"):
+            take(node)
 
 
 def test_abstract():

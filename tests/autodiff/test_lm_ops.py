@@ -313,6 +313,9 @@ def test_a_missing_sample_stays_missing_and_costs_nothing():
     )
     assert reply.data == ["A", None]
     assert len(model.requests) == 1
+    direct = [{"role": "user", "content": [Variable(["a", None], "user")]}]
+    assert ChatCompletion.apply(model, direct).data == ["A", None]
+    assert len(model.requests) == 2
 
 
 def test_a_failed_call_poisons_what_depends_on_it():

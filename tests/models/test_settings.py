@@ -1,5 +1,6 @@
 """Settings: process-wide defaults, and blocks that override them."""
 
+import asyncio
 import threading
 
 import pytest
@@ -49,3 +50,22 @@ def test_one_setting_cannot_be_entered_twice_at_once():
     applied = Setting("s", 0).apply(1)
     with applied, pytest.raises(StateError, match="already in force"):
         applied.__enter__()
+
+
+def test_a_block_may_end_in_another_task():
+    """As in an async generator that another task drives to its end."""
+    setting = Setting("s", 1)
+
+    async def generate():
+        with setting.apply(2):
+            yield setting.get()
+
+    async def step(numbers):
+        return await anext(numbers, None)
+
+    async def main():
+        numbers = generate()
+        first = await asyncio.create_task(step(numbers))
+        return first, await asyncio.create_task(step(numbers)), setting.get()
+
+    assert asyncio.run(main()) == (2, None, 1)

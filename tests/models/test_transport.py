@@ -166,3 +166,21 @@ def test_the_installed_sdk_uses_the_pool(httpserver, make_openai, ask, chat_body
         return (await client._sdk())._client._transport._pool
 
     assert isinstance(run_sync(go()), Pool)
+
+
+def test_what_is_busy_when_the_pool_closes_closes_with_its_response():
+    """Nobody would ever close it otherwise."""
+    pool, closed = Pool(lambda _: Closing()), []
+
+    class Closing(Connection):
+        async def aclose(self):
+            closed.append(self)
+
+    async def go():
+        response = await pool.handle_async_request(REQUEST)
+        await pool.aclose()
+        assert closed == []
+        await response.stream.aclose()
+
+    asyncio.run(go())
+    assert len(set(closed)) == 1
