@@ -32,7 +32,7 @@ def sample_scores(result: Any) -> list[float | None]:
 
 async def asettle(result: Any) -> None:
     """Wait until every Variable in a closure's result is ready."""
-    await gather(_ready(variable) for variable in _variables(result))
+    await gather(_ready(v) for v in _variables(result) if not v.is_ready())
 
 
 async def _ready(variable: Variable) -> None:

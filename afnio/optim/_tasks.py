@@ -193,14 +193,26 @@ def split_evidence(
     """Return failing and successful samples, each once; as many as the options show."""
     failures: list[Evidence] = []
     successes: list[Evidence] = []
+    known: dict[Any, list[Evidence]] = {}
     for gradient in gradients:
         for record in gradient.evidence:
-            kind = successes if record.success else failures
-            if not any(_same_run(record, other) for other in kind):
-                kind.append(record)
+            alike = known.setdefault(_run_hash(record), [])
+            if not any(_same_run(record, other) for other in alike):
+                alike.append(record)
+                (successes if record.success else failures).append(record)
     if options is not None:
         del failures[options.failures :], successes[options.successes :]
     return tuple(failures), tuple(successes)
+
+
+def _run_hash(record: Evidence) -> Any:
+    """Return what is the same for the same run, and mostly another for another."""
+    run = (record.success, record.index)
+    try:
+        said = frozenset(record.inputs.items()), record.output, record.target
+        return run, hash(said)
+    except TypeError:  # lists among them
+        return run
 
 
 def _same_run(one: Evidence, other: Evidence) -> bool:
