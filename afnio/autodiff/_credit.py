@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from afnio._dispatch import Deferred, abandon, gather
+from afnio._dispatch import abandon, gather
 from afnio._text import cut_middle
 from afnio._variable import Pending, Variable
 from afnio.autodiff._chat import Sample
@@ -18,6 +18,7 @@ from afnio.autodiff._relay import connect
 from afnio.autodiff.credit import get_credit_mode, get_critic_prompt
 from afnio.autodiff.evidence import Evidence
 from afnio.autodiff.function import Op
+from afnio.autodiff.grad_mode import is_grad_enabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +50,17 @@ async def aassign(
     feedback = batched(grad, len(call.samples)) if call.batched else [grad.data]
     grad = snapshot(grad)  # once, not for every call of the critic
     assign = _pass_on if get_credit_mode() == "passthrough" else _ask_critic
-    said: Said = {
+    asked = {
         index: assign(call, index, str(text), grad, _wanted(call, index, tracked))
         for index, text in enumerate(feedback)
         if call.samples[index] is not None and not is_empty(text)
     }
-    try:
-        await gather(_ready(texts.values()) for texts in said.values())
-    except BaseException:
-        await abandon(_jobs(said))  # or they would be asked, and paid, for nothing
-        raise
+    said: Said = dict(zip(asked, await gather(asked.values()), strict=True))
     records = _records(call, grad, feedback)
     return [
         _gradient(call, position, said, records) if wanted else None
         for position, wanted in enumerate(tracked)
     ]
-
-
-def _jobs(said: Said) -> list[Deferred[Any]]:
-    values = (text._value for texts in said.values() for text in texts.values())
-    return [value.job for value in values if type(value) is Pending]
-
-
-async def _ready(variables: Iterable[Variable]) -> None:
-    for variable in variables:
-        await variable
 
 
 def _wanted(call: Call, index: int, tracked: Sequence[bool]) -> list[int]:
@@ -85,28 +72,39 @@ def _wanted(call: Call, index: int, tracked: Sequence[bool]) -> list[int]:
     ]
 
 
-def _pass_on(
+async def _pass_on(
     call: Call, index: int, feedback: str, grad: Variable, wanted: list[int]
 ) -> dict[int, Variable]:
     del call, index
     return {position: connect(Variable(feedback), (grad,)) for position in wanted}
 
 
-def _ask_critic(
+async def _ask_critic(
     call: Call, index: int, feedback: str, grad: Variable, wanted: list[int]
 ) -> dict[int, Variable]:
-    """Start one critic call; its answers are pending."""
+    """Make one critic call; it is an operation only where it is recorded."""
+    prompt, case = get_critic_prompt(), _case(call, index, feedback)
     targets = tuple(_target(call, position, index) for position in wanted)
-    answers = AskCritic.apply(
-        get_critic_prompt(),
-        grad,
-        [call.variables[position] for position in wanted],
-        _case(call, index, feedback),
-        targets,
-        index,
-    )
-    answers = answers if isinstance(answers, tuple) else (answers,)
+    if not is_grad_enabled():
+        found = await acriticize(case, targets, index, (await prompt).data)
+        answers = [Variable(text) for text in found.texts]
+    else:
+        sources = [call.variables[position] for position in wanted]
+        made = AskCritic.apply(prompt, grad, sources, case, targets, index)
+        answers = list(made) if isinstance(made, tuple) else [made]
+        await _all_of(answers)
     return dict(zip(wanted, answers, strict=True))
+
+
+async def _all_of(outputs: Sequence[Variable]) -> None:
+    """Wait for the outputs of one operation; cancel it if nobody does any more."""
+    try:
+        for output in outputs:
+            await output
+    except BaseException:
+        jobs = {out._value.job: None for out in outputs if type(out._value) is Pending}
+        await abandon(list(jobs))  # or it would be asked, and paid, for nothing
+        raise
 
 
 class AskCritic(Op):

@@ -191,7 +191,8 @@ def test_a_batch_is_copied_once_not_for_every_critic_call(size, monkeypatch):
 
 class TestFailure:
     @pytest.mark.parametrize("batched", [True, False])
-    def test_the_first_failure_cancels_all_other_critics(self, batched):
+    @pytest.mark.parametrize("create_graph", [True, False])
+    def test_the_first_failure_cancels_all_other_critics(self, batched, create_graph):
         """Nobody would read what they say, and it would be paid for."""
         asked, cancelled = [], []
 
@@ -216,7 +217,7 @@ class TestFailure:
             set_backward_model_client(ScriptedModel(critic)),
             pytest.raises(LookupError, match="boom"),
         ):
-            autodiff.backward(losses)
+            autodiff.backward(losses, create_graph=create_graph)
         assert (len(asked), len(cancelled)) == (3, 2)
         assert not home().pending
         assert prompt.grad == []
