@@ -77,10 +77,27 @@ def _translated(sdk: Any, error: Exception, who: str) -> ModelError:
     if isinstance(error, sdk.APIStatusError):
         return _status_error(error, who)
     cause = error.__cause__ or error
-    return ConnectionFailedError(
+    hint = "the address and the network"
+    distrusts = _is_distrust(cause)
+    if distrusts:
+        hint = "the address, and which authorities are trusted (SSL_CERT_FILE)"
+    ours = ConnectionFailedError(
         f"{who} could not be reached: {type(cause).__name__}: {shorten(cause)}. Check "
-        "the address and the network."
+        f"{hint}."
     )
+    ours.retryable = not distrusts
+    return ours
+
+
+def _is_distrust(error: BaseException | None) -> bool:
+    """Whether a certificate did not hold; it will not the next time."""
+    from ssl import SSLCertVerificationError
+
+    while error is not None:
+        if isinstance(error, SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def malformed(who: str, what: str) -> ServerError:

@@ -158,11 +158,13 @@ def test_server_that_refuses_a_long_request(serve, make, ask, kind):
 
 
 def test_certificate_that_nobody_trusts(serve, make, ask, monkeypatch):
-    """The error says so."""
+    """The error says so, and what to do; trying again would not help."""
     client = make(OpenAI, serve(Server(OpenAI), server_context()), "https")
     monkeypatch.delenv("SSL_CERT_FILE")
-    with pytest.raises(ConnectionFailedError, match="CERTIFICATE_VERIFY_FAILED"):
+    words = r"CERTIFICATE_VERIFY_FAILED.*SSL_CERT_FILE"
+    with pytest.raises(ConnectionFailedError, match=words) as caught:
         talk(client, ask)
+    assert not caught.value.retryable
 
 
 @pytest.mark.parametrize(
