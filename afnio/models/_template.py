@@ -74,22 +74,18 @@ class Templates:
     def _copy(self, request: Any, body: Mapping[str, Any]) -> Any:
         """Return ``request`` with another body."""
         content = _encode(body).encode()
-        length = (b"content-length", b"%d" % len(content))
+        headers = request.headers.copy()
+        headers["content-length"] = str(len(content))
         made = type(request)(
             request.method,
             request.url,
-            headers=[*_without_length(request), length],
+            headers=headers,
             cookies=self._sdk._client.cookies or None,
             stream=type(request.stream)(content),
             extensions=request.extensions,
         )
         made.read()  # as if the content had been given; it would be encoded once more
         return made
-
-
-def _without_length(request: Any) -> list[tuple[bytes, bytes]]:
-    raw = request.headers.raw
-    return [pair for pair in raw if pair[0].lower() != b"content-length"]
 
 
 def _is_plain(options: Any) -> bool:
