@@ -33,6 +33,7 @@ from afnio.errors import LoopError
 __all__ = [
     "MAX_PENDING",
     "Deferred",
+    "abandon",
     "call_site",
     "call_user",
     "cancel_pending",
@@ -41,6 +42,7 @@ __all__ = [
     "in_thread",
     "is_eager",
     "is_on_loop",
+    "local",
     "on_loop",
     "run_sync",
     "running_loop",
@@ -243,12 +245,19 @@ def eager(mode: bool = True) -> Iterator[None]:
     ``AFNIO_EAGER=1`` in the environment does the same for a whole program, as
     ``CUDA_LAUNCH_BLOCKING=1`` does for PyTorch.
     """
-    token = _eager.set(mode)
+    with local(_eager, mode):
+        yield
+
+
+@contextmanager
+def local(variable: contextvars.ContextVar[T], value: T) -> Iterator[None]:
+    """Set a context variable inside a block."""
+    token = variable.set(value)
     try:
         yield
     finally:
         with suppress(ValueError):  # an async generator may end in another task
-            _eager.reset(token)
+            variable.reset(token)
 
 
 def is_eager() -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Final, Literal, TypeVar, get_args
+from contextlib import contextmanager
+from typing import Final, Literal, get_args
 
+from afnio._dispatch import local
 from afnio._variable import Variable
 from afnio.autodiff._prompts import CRITIC_SYSTEM
 from afnio.errors import InputTypeError, InputValueError
-
-T = TypeVar("T")
 
 CreditMode = Literal["critic", "passthrough"]
 
@@ -24,16 +23,6 @@ _DEFAULT_PROMPT: Final = Variable(CRITIC_SYSTEM, "critic's system prompt")
 _prompt: contextvars.ContextVar[Variable] = contextvars.ContextVar(
     "afnio_critic_prompt", default=_DEFAULT_PROMPT
 )
-
-
-@contextmanager
-def _setting(variable: contextvars.ContextVar[T], value: T) -> Iterator[None]:
-    token = variable.set(value)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # an async generator may end in another task
-            variable.reset(token)
 
 
 def get_critic_prompt() -> Variable:
@@ -60,7 +49,7 @@ def critic_prompt(prompt: Variable) -> Iterator[None]:
             "critic_prompt takes a Variable or Parameter that holds text, got "
             f"{type(prompt).__name__}."
         )
-    with _setting(_prompt, prompt):
+    with local(_prompt, prompt):
         yield
 
 
@@ -86,5 +75,5 @@ def credit_mode(mode: CreditMode) -> Iterator[None]:
             f"credit_mode takes {' or '.join(map(repr, get_args(CreditMode)))}, got "
             f"{mode!r}."
         )
-    with _setting(_mode, mode):
+    with local(_mode, mode):
         yield

@@ -69,3 +69,12 @@ def make_openai(httpserver):
     yield build
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def serve():
+    """Start servers that hand each connection to a function; return their ports."""
+    from tests.models.socket_helpers import serving  # needs trustme
+
+    with serving() as start:
+        yield start

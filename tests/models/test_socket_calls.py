@@ -13,7 +13,7 @@ from afnio.models import RetryPolicy
 from afnio.models._sockets import SocketStream
 from afnio.models.anthropic import Anthropic
 from afnio.models.openai import OpenAI
-from tests.models.socket_helpers import CA, server_context, serving
+from tests.models.socket_helpers import CA, server_context
 
 pytestmark = pytest.mark.loopback
 
@@ -45,13 +45,6 @@ class Server:
         while piece := sock.recv(65_536):
             self.pieces.append(piece)
             sock.sendall(self.answer)
-
-
-@pytest.fixture
-def serve():
-    """Start servers that hand each connection to a function; return their ports."""
-    with serving() as start:
-        yield start
 
 
 @pytest.fixture

@@ -19,17 +19,9 @@ from tests.models.socket_helpers import (
     receive,
     run,
     server_context,
-    serving,
 )
 
 pytestmark = pytest.mark.loopback
-
-
-@pytest.fixture
-def serve():
-    """Start servers that hand each connection to a function; return their ports."""
-    with serving() as start:
-        yield start
 
 
 OTHER_HOST = CA.issue_cert("other.example")

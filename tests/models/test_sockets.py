@@ -21,19 +21,11 @@ from tests.models.socket_helpers import (
     receive,
     run,
     server_context,
-    serving,
 )
 
 pytestmark = pytest.mark.loopback
 
 BIG = os.urandom(5_000_000)
-
-
-@pytest.fixture
-def serve():
-    """Start servers that hand each connection to a function; return their ports."""
-    with serving() as start:
-        yield start
 
 
 async def read_all(stream):
