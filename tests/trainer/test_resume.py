@@ -31,6 +31,20 @@ DATA = [batch("1", "2"), batch("3")]
 PROGRAM = Path(__file__).parent / "killed_program.py"
 
 
+def output_of(folder, *arguments):
+    """Run Python in a folder; it must end well. Return what it printed."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(afnio.__file__).parent.parent)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def outcome(result):
     """Return what must not depend on kills, as bytes."""
     kept = {name: result[name] for name in ("history", "word", "waited")}
@@ -332,16 +346,8 @@ def test_ctrl_c_says_how_to_resume(tmp_path):
     code = INTERRUPTED.format(folder=str(PROGRAM.parent)).replace(
         "agent.trainer_steps()", "trainer.global_step"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(afnio.__file__).parent.parent)},
-    )
-    assert done.returncode == 0, done.stderr
-    message, state = done.stdout.splitlines()
+    printed = output_of(tmp_path, "-c", code)
+    message, state = printed.splitlines()
     assert "ckpt_path=" in message
     assert "last.json" in message
     assert state.startswith("True True")
@@ -497,16 +503,8 @@ except KeyboardInterrupt as stop:
 """
     program = tmp_path / "program.py"
     program.write_text(code)
-    done = subprocess.run(
-        [sys.executable, program],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(afnio.__file__).parent.parent)},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "stopped in test; to go on from there: afnio resume" in done.stdout
+    printed = output_of(tmp_path, program)
+    assert "stopped in test; to go on from there: afnio resume" in printed
 
 
 def test_calls_that_a_stop_has_ended_are_told(tmp_path):
@@ -535,13 +533,5 @@ try:
 except KeyboardInterrupt:
     print(trainer.summary())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(afnio.__file__).parent.parent)},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "3 model calls were under way when fit was stopped." in done.stdout
+    printed = output_of(tmp_path, "-c", code)
+    assert "3 model calls were under way when fit was stopped." in printed
