@@ -30,7 +30,9 @@ _PLAIN: Final = (str, float, bool, int)
 
 
 def _is_value(data: Any) -> bool:
-    return isinstance(data, _PLAIN) and not isinstance(data, Enum)
+    return type(data) in _PLAIN or (
+        isinstance(data, _PLAIN) and not isinstance(data, Enum)
+    )
 
 
 def normalize(data: Data) -> Data:
@@ -42,7 +44,7 @@ def normalize(data: Data) -> Data:
     Raises:
         InputTypeError: Any other object, or text and numbers mixed.
     """
-    if data is None or type(data) in _PLAIN or _is_value(data):
+    if data is None or _is_value(data):
         return data
     if not isinstance(data, (list, tuple)):
         raise InputTypeError(_refusal(data))
@@ -74,7 +76,9 @@ def _copy_list(data: list[Any] | tuple[Any, ...], kinds: set[type]) -> list[Any]
 
 
 def _kind(leaf: object) -> type:
-    if type(leaf) in _PLAIN or _is_value(leaf):
+    if type(leaf) in _PLAIN:
+        return type(leaf)
+    if _is_value(leaf):
         return next(kind for kind in _PLAIN if isinstance(leaf, kind))
     raise InputTypeError(_refusal(leaf))
 
